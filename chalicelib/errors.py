@@ -1,0 +1,414 @@
+"""Every failure of the system, as one tree. It knows no framework: the HTTP edge turns a class into a
+problem document (RFC 9457), the worker turns it into the end of a task.
+
+    PublisherError
+    ├── RequestError                    the request cannot be carried out as it stands
+    │   ├── ValidationFailed            request.invalid          422
+    │   ├── MalformedRequest            request.malformed        400
+    │   ├── Unauthorized                auth.required            401
+    │   ├── Forbidden                   auth.forbidden           403
+    │   ├── RouteNotFound               request.route_not_found  404
+    │   ├── MethodNotAllowed            request.method_not_allowed 405
+    │   ├── PayloadTooLarge             request.too_large        413
+    │   ├── UnsupportedMediaType        request.unsupported_media_type 415
+    │   └── TooManyRequests             request.rate_limited     429
+    ├── NotFound                        *.not_found              404
+    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
+    ├── StateConflict                   task.state_conflict      409
+    │   ├── LoginRequired               account.login_required   409
+    │   └── Fenced                      task.fenced              409   another worker owns the task now
+    ├── MediaError                      media.*                  422
+    │   ├── MediaUnreachable (retryable) · MediaForbidden · MediaTooLarge · MediaTypeRejected
+    ├── AccountError                    account.*                409
+    │   ├── SessionExpired · SessionUnreadable · VerificationRequired
+    ├── PlatformError                   platform.*               502
+    │   ├── PlatformRejected · PlatformBusy (retryable) · PlatformUnreachable (retryable)
+    │   ├── PageChanged · PageTimeout (retryable) · LoginRefused · CaptchaRequired · FormMismatch
+    ├── PublishError                    publish.*                500
+    │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · ReviewRejected
+    ├── SyncError                       sync.*                   502
+    │   ├── UpstreamError · UpstreamThrottled (retryable) · UpstreamDenied · CursorConflict · ScanStuck
+    └── InternalError                   internal.error           500
+        └── ConfigurationError          internal.configuration   500
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class PublisherError(Exception):
+    """Base of the tree.
+
+    `code` is stable and machine-readable, `title` the same for every occurrence, `detail` what happened this
+    time, `next_step` what the reader can do. `retryable` says whether the same request, unchanged, may succeed
+    later. `context` holds extra JSON-safe members of the problem document.
+    """
+
+    code: ClassVar[str] = "internal.error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    title: ClassVar[str] = "Something failed on our side"
+    next_step: ClassVar[str] = "Try again. If it fails again, report the request_id."
+
+    def __init__(self, detail: str = "", **context: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.context = context
+
+
+# The request
+
+
+class RequestError(PublisherError):
+    code = "request.invalid"
+    status = 400
+    title = "The request cannot be carried out as it stands"
+    next_step = "Correct the request and send it again."
+
+
+class ValidationFailed(RequestError):
+    """`context["errors"]`: a list of {"pointer": JSON pointer, "detail": text}."""
+
+    code = "request.invalid"
+    status = 422
+    title = "The request has invalid fields"
+    next_step = "Correct the fields listed in errors and send the request again."
+
+
+class MalformedRequest(RequestError):
+    code = "request.malformed"
+    title = "The request could not be read"
+    next_step = "Send one JSON object in UTF-8."
+
+
+class Unauthorized(RequestError):
+    code = "auth.required"
+    status = 401
+    title = "An API key is needed"
+    next_step = "Send a valid key as `Authorization: Bearer …`."
+
+
+class Forbidden(RequestError):
+    code = "auth.forbidden"
+    status = 403
+    title = "This caller may not do that"
+    next_step = "Use a caller that is allowed to, or ask for the permission."
+
+
+class RouteNotFound(RequestError):
+    code = "request.route_not_found"
+    status = 404
+    title = "There is no such route"
+    next_step = "Look the route up in /openapi.json or /docs."
+
+
+class MethodNotAllowed(RequestError):
+    code = "request.method_not_allowed"
+    status = 405
+    title = "This route does not take that method"
+    next_step = "Use a method that the route declares in /openapi.json."
+
+
+class PayloadTooLarge(RequestError):
+    code = "request.too_large"
+    status = 413
+    title = "The request body is too large"
+    next_step = "Send a smaller body; media are passed by URL."
+
+
+class UnsupportedMediaType(RequestError):
+    code = "request.unsupported_media_type"
+    status = 415
+    title = "The request body has a media type that this route does not take"
+    next_step = "Send JSON with `Content-Type: application/json`."
+
+
+class TooManyRequests(RequestError):
+    code = "request.rate_limited"
+    status = 429
+    retryable = True
+    title = "Too many requests"
+    next_step = "Wait as long as Retry-After says, then send the request again."
+
+
+class NotFound(PublisherError):
+    code = "not_found"
+    status = 404
+    title = "There is no such thing"
+    next_step = "Check the identifier."
+
+
+class TaskNotFound(NotFound):
+    code = "task.not_found"
+    title = "There is no such task"
+    next_step = "Check the id that POST /api/v1/publish answered with."
+
+
+class AccountNotFound(NotFound):
+    code = "account.not_found"
+    title = "There is no such account"
+    next_step = "List the accounts with GET /api/v1/accounts, or log one in with POST /api/v1/accounts/login."
+
+
+class LoginNotFound(NotFound):
+    code = "login.not_found"
+    title = "There is no such login"
+    next_step = "Start a new one with POST /api/v1/accounts/login."
+
+
+class ChannelNotFound(NotFound):
+    code = "sync.channel_not_found"
+    title = "There is no such channel"
+    next_step = "Use one of the channels that GET /api/v1/sync lists."
+
+
+class StateConflict(PublisherError):
+    code = "task.state_conflict"
+    status = 409
+    title = "The task is in a state that does not allow this"
+    next_step = "Look at the task's state and at what it allows."
+
+
+class LoginRequired(StateConflict):
+    code = "account.login_required"
+    title = "The account is logged out"
+    next_step = "Log it in with POST /api/v1/accounts/login, then send the request again."
+
+
+class Fenced(StateConflict):
+    """A worker tried to change a task that another worker has claimed since: it must stop at once."""
+
+    code = "task.fenced"
+    title = "Another worker owns the task now"
+    next_step = "Nothing: the other worker carries on."
+
+
+# Media
+
+
+class MediaError(PublisherError):
+    code = "media.invalid"
+    status = 422
+    title = "The media cannot be used"
+    next_step = "Correct the media and submit a new task."
+
+
+class MediaUnreachable(MediaError):
+    code = "media.unreachable"
+    retryable = True
+    title = "The media could not be fetched"
+    next_step = "Check that the URL answers from the internet without a login, then submit again."
+
+
+class MediaForbidden(MediaError):
+    code = "media.forbidden_address"
+    title = "The media's address is not allowed"
+    next_step = "Use an https URL on a public address."
+
+
+class MediaTooLarge(MediaError):
+    code = "media.too_large"
+    title = "The media is too large"
+    next_step = "Use a smaller file."
+
+
+class MediaTypeRejected(MediaError):
+    code = "media.type"
+    title = "The media is not of a type that can be published"
+    next_step = "Use an MP4, MOV or WebM video, and a PNG, JPEG or WebP cover."
+
+
+# Accounts
+
+
+class AccountError(PublisherError):
+    code = "account.error"
+    status = 409
+    title = "The account cannot be used"
+    next_step = "Log the account in again."
+
+
+class SessionExpired(AccountError):
+    """Raised on proof only: the platform itself said that the session is over."""
+
+    code = "account.session_expired"
+    title = "The account's session has expired"
+    next_step = "Log the account in again with POST /api/v1/accounts/login, then submit the task again."
+
+
+class SessionUnreadable(AccountError):
+    code = "account.session_unreadable"
+    title = "The account's stored session cannot be opened"
+    next_step = "Log the account in again with POST /api/v1/accounts/login."
+
+
+class VerificationRequired(AccountError):
+    code = "account.verification_required"
+    title = "The platform wants the account's owner to verify the identity"
+    next_step = "Do it once in the creator center in your own browser, then try again."
+
+
+# The platform
+
+
+class PlatformError(PublisherError):
+    code = "platform.error"
+    status = 502
+    title = "The platform did not do what was asked"
+    next_step = "Look at the task's timeline and evidence."
+
+
+class PlatformRejected(PlatformError):
+    code = "platform.rejected"
+    title = "The platform refused the work"
+    next_step = "Change what the platform objects to and submit a new task."
+
+
+class PlatformBusy(PlatformError):
+    code = "platform.busy"
+    retryable = True
+    title = "The platform is busy"
+    next_step = "Submit the task again later."
+
+
+class PlatformUnreachable(PlatformError):
+    code = "platform.unreachable"
+    retryable = True
+    title = "The platform could not be reached"
+    next_step = "Check the network and DOUYIN_ORIGIN, then submit the task again."
+
+
+class PageChanged(PlatformError):
+    """Something that the page must show is not there: the site was redesigned or shows an unknown dialog."""
+
+    code = "platform.page_changed"
+    title = "The platform's page does not look as expected"
+    next_step = "Look at the screenshot in the evidence; the locators may need an update."
+
+
+class PageTimeout(PlatformError):
+    """`context["step"]` names the step that starved."""
+
+    code = "platform.timeout"
+    retryable = True
+    title = "The platform's page took too long"
+    next_step = "Submit the task again; if the same step starves each time, report it."
+
+
+class LoginRefused(PlatformError):
+    code = "platform.login_refused"
+    title = "The platform refused the login"
+    next_step = "Wait a while, then log in again from a network that the account is used from."
+
+
+class CaptchaRequired(PlatformError):
+    code = "platform.captcha_required"
+    title = "The platform asks for a captcha"
+    next_step = "Log the account in again; if it persists, use it in your own browser for a while."
+
+
+class FormMismatch(PlatformError):
+    """A field read back from the form differs from what was asked. `context["field"]` names it."""
+
+    code = "platform.form_mismatch"
+    title = "The platform's form did not take a field as asked"
+    next_step = "Nothing was published. Change the field, or report it if it is within the limits."
+
+
+# Publishing
+
+
+class PublishError(PublisherError):
+    code = "publish.error"
+    title = "The work was not published"
+    next_step = "Look at the task's timeline and evidence."
+
+
+class OutcomeUnknown(PublishError):
+    code = "publish.outcome_unknown"
+    title = "It is not known yet whether the work was published"
+    next_step = "Wait: the creator's works list is being checked. Do not submit the work again."
+
+
+class NotPublished(PublishError):
+    code = "publish.not_published"
+    title = "The work was submitted but never appeared in the creator's works list"
+    next_step = "Look at the creator center; if the work is not there, submit a new task."
+
+
+class NoTimeLeft(PublishError):
+    code = "publish.no_time_left"
+    retryable = True
+    title = "Too little of the worker's time was left to publish safely"
+    next_step = "Submit the task again; a smaller file uploads sooner."
+
+
+class GaveUp(PublishError):
+    code = "publish.gave_up"
+    title = "The task failed too often before anything was submitted"
+    next_step = "Look at the last error in the timeline, mend its cause, and submit a new task."
+
+
+class ReviewRejected(PublishError):
+    code = "publish.review_rejected"
+    title = "A person rejected the task in review"
+    next_step = "Nothing was published. Submit a new task with the changes."
+
+
+# Sync
+
+
+class SyncError(PublisherError):
+    code = "sync.error"
+    status = 502
+    title = "The content sync failed"
+    next_step = "Look at the last run in GET /api/v1/sync."
+
+
+class UpstreamError(SyncError):
+    code = "sync.upstream"
+    title = "The content service answered with an error"
+    next_step = "Look the upstream code up in the content service's documentation."
+
+
+class UpstreamThrottled(UpstreamError):
+    code = "sync.throttled"
+    retryable = True
+    title = "The content service throttles the requests"
+    next_step = "Nothing: the next run goes on from the cursor."
+
+
+class UpstreamDenied(UpstreamError):
+    code = "sync.denied"
+    title = "The content service refuses the credentials"
+    next_step = (
+        "Check VOLC_ACCESS_KEY, VOLC_SECRET_KEY, the clock, and the sub-user's TorchlightApiFullAccess."
+    )
+
+
+class CursorConflict(SyncError):
+    code = "sync.conflict"
+    status = 409
+    retryable = True
+    title = "Another run has moved this channel's cursor"
+    next_step = "Nothing: the other run's data stand."
+
+
+class ScanStuck(SyncError):
+    code = "sync.stuck"
+    title = "The content service returned articles without moving the cursor"
+    next_step = "Report the upstream request id to the content service."
+
+
+# Ourselves
+
+
+class InternalError(PublisherError):
+    pass
+
+
+class ConfigurationError(InternalError):
+    code = "internal.configuration"
+    title = "The system is configured wrongly"
+    next_step = "Set what the detail names."

@@ -1,0 +1,150 @@
+"""The only reader of the environment.
+
+Every setting is a property that is read when it is used, never at import: at packaging time the variables do
+not exist yet (`chalice package` imports the app), and a function needs only the few that it uses.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chalicelib.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOUYIN_ORIGIN = "https://creator.douyin.com"
+VOLC_ENDPOINT = "https://mercury.volcengineapi.com"
+
+
+class Settings:
+    """Typed view of an environment. A needed setting that is not set raises ConfigurationError."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+
+    # AWS resources, named by the template
+
+    @property
+    def tasks_table(self) -> str:
+        return self._required("TASKS_TABLE")
+
+    @property
+    def accounts_table(self) -> str:
+        return self._required("ACCOUNTS_TABLE")
+
+    @property
+    def logins_table(self) -> str:
+        return self._required("LOGINS_TABLE")
+
+    @property
+    def publish_queue_url(self) -> str:
+        return self._required("PUBLISH_QUEUE_URL")
+
+    @property
+    def login_queue_url(self) -> str:
+        return self._required("LOGIN_QUEUE_URL")
+
+    @property
+    def private_bucket(self) -> str:
+        """Holds sealed sessions and evidence."""
+        return self._required("PRIVATE_BUCKET")
+
+    @property
+    def content_bucket(self) -> str:
+        """Holds the synced articles."""
+        return self._required("CONTENT_BUCKET")
+
+    @property
+    def session_key_id(self) -> str:
+        """The KMS key that wraps the data keys of sessions."""
+        return self._required("SESSION_KEY_ID")
+
+    @property
+    def scan_function_name(self) -> str:
+        return self._required("SCAN_FUNCTION_NAME")
+
+    # Douyin and the browser
+
+    @property
+    def douyin_origin(self) -> str:
+        """Origin of the creator center; a stand-in's on one machine."""
+        return self._origin("DOUYIN_ORIGIN", DOUYIN_ORIGIN)
+
+    @property
+    def chromium_path(self) -> str | None:
+        """The browser's executable; None lets Playwright use the one it downloaded."""
+        return self._environment.get("CHROMIUM_PATH") or None
+
+    @property
+    def browser_headed(self) -> bool:
+        return self._choice("BROWSER_MODE", "headless", ("headless", "headed")) == "headed"
+
+    @property
+    def media_allow_loopback(self) -> frozenset[str]:
+        """`host:port` pairs on loopback that media may come from: for the stand-in of local runs and tests."""
+        return frozenset(filter(None, self._environment.get("MEDIA_ALLOW_LOOPBACK", "").split(",")))
+
+    @property
+    def media_max_bytes(self) -> int:
+        """Cap on one media file. 4 GiB by default: what fits the function's disk beside the browser."""
+        return self._integer("MEDIA_MAX_BYTES", 4 * 1024**3)
+
+    # Volcengine
+
+    @property
+    def volc_endpoint(self) -> str:
+        return self._origin("VOLC_ENDPOINT", VOLC_ENDPOINT)
+
+    @property
+    def volc_access_key(self) -> str:
+        return self._required("VOLC_ACCESS_KEY")
+
+    @property
+    def volc_secret_key(self) -> str:
+        return self._required("VOLC_SECRET_KEY")
+
+    @property
+    def volc_session_token(self) -> str | None:
+        return self._environment.get("VOLC_SESSION_TOKEN") or None
+
+    @property
+    def volc_region(self) -> str:
+        return self._environment.get("VOLC_REGION") or "cn-north-1"
+
+    @property
+    def volc_channels(self) -> tuple[str, ...]:
+        """The channels (UtmSource) to sync; empty where the sync is not used."""
+        return tuple(filter(None, self._environment.get("VOLC_UTM_SOURCES", "").split(",")))
+
+    # Reading
+
+    def _required(self, name: str) -> str:
+        value = self._environment.get(name)
+        if not value:
+            raise ConfigurationError(f"The environment variable {name} is not set.")
+        return value
+
+    def _origin(self, name: str, default: str) -> str:
+        value = (self._environment.get(name) or default).rstrip("/")
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+            raise ConfigurationError(f"{name} must be an origin such as {default}, not {value!r}.")
+        return value
+
+    def _choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self._environment.get(name) or default
+        if value not in choices:
+            raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+        return value
+
+    def _integer(self, name: str, default: int) -> int:
+        value = self._environment.get(name) or str(default)
+        if not value.isdecimal():
+            raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
+        return int(value)
+
+
+settings = Settings()
