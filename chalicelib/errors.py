@@ -56,6 +56,19 @@ class PublisherError(Exception):
         self.detail = detail or self.title
         self.context = context
 
+    def describe(self) -> dict[str, Any]:
+        """How the failure stands on a task or a login: {"code", "title", "detail", "next_step", "retryable"},
+        and the step in which it happened, where known.
+        """
+        return {
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "next_step": self.next_step,
+            "retryable": self.retryable,
+            **({"step": self.context["step"]} if "step" in self.context else {}),
+        }
+
 
 # The request
 
@@ -382,9 +395,7 @@ class UpstreamThrottled(UpstreamError):
 class UpstreamDenied(UpstreamError):
     code = "sync.denied"
     title = "The content service refuses the credentials"
-    next_step = (
-        "Check VOLC_ACCESS_KEY, VOLC_SECRET_KEY, the clock, and the sub-user's TorchlightApiFullAccess."
-    )
+    next_step = "Check VOLC_ACCESS_KEY, VOLC_SECRET_KEY, the clock, and the sub-user's TorchlightApiFullAccess."
 
 
 class CursorConflict(SyncError):

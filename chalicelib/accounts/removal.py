@@ -1,0 +1,38 @@
+"""Removing an account and everything that gives access to it or shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.accounts.store import storage_prefix
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from chalicelib.accounts.store import AccountStore
+
+# Everything of an account in the private bucket. Sessions first: they are what must not stay behind.
+_KINDS = ("sessions", "evidence")
+
+
+def remove_account(name: str, accounts: AccountStore, s3: S3Client, bucket: str) -> None:
+    """Deletes the account, then its sessions and evidence. AccountNotFound for a name that is not known.
+
+    The item goes first, so that from then on no job takes the account up or puts a refreshed session in force.
+    A crash in between leaves objects that no account refers to; deleting is repeatable, so the caller may try
+    again, and a name that is gone but has objects left is cleaned before AccountNotFound is raised.
+    """
+    known = accounts.find(name) is not None
+    if known:
+        accounts.delete(name)
+    for kind in _KINDS:
+        _delete_prefix(s3, bucket, storage_prefix(kind, name))
+    if not known:
+        accounts.get(name)
+
+
+def _delete_prefix(s3: S3Client, bucket: str, prefix: str) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        keys = [entry["Key"] for entry in page.get("Contents", [])]
+        if keys:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True})

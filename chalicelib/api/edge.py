@@ -1,0 +1,240 @@
+"""The HTTP edge: where a route is declared, and where requests and failures become what the contract says.
+
+A route is declared once. The same declaration parses the request, maps errors to problem documents (RFC 9457)
+and becomes the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import uuid
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
+
+from chalice.app import Blueprint, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from chalicelib.errors import (
+    InternalError,
+    MalformedRequest,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    PublisherError,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+# No field of any request comes near this; media are passed by URL.
+MAX_BODY_BYTES = 64 * 1024
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+_request: ContextVar[Request] = ContextVar("request")
+_request_id: ContextVar[str] = ContextVar("request_id")
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    name: str
+    description: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one route, as it is served and as it stands in the OpenAPI document."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    description: str
+    tag: str
+    request: type[BaseModel] | None
+    answer: type[BaseModel] | None
+    errors: tuple[type[PublisherError], ...]
+    parameters: tuple[PathParameter, ...] = ()
+    statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
+
+
+class Routes(Blueprint):
+    """The routes of one resource."""
+
+    def __init__(self, import_name: str, tag: str) -> None:
+        super().__init__(import_name)
+        self.tag = tag
+        self.operations: list[Operation] = []
+
+    def operation(
+        self,
+        method: str,
+        path: str,
+        *,
+        answer: type[BaseModel] | None,
+        request: type[BaseModel] | None = None,
+        errors: tuple[type[PublisherError], ...] = (),
+        parameters: tuple[PathParameter, ...] = (),
+        statuses: dict[int, str] | None = None,
+    ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
+        """Declares a route. The view gets the path parameters, decoded, and the parsed body; it returns the
+        answer's model, or a Response where status or headers differ from a plain 200. The view's docstring is
+        the operation's summary and description.
+        """
+
+        def declare(view: Callable[..., BaseModel | Response]) -> Callable[..., Response]:
+            summary, _, description = (view.__doc__ or view.__name__).strip().partition("\n")
+            operation = Operation(
+                method=method,
+                path=path,
+                name=view.__name__,
+                summary=summary.rstrip("."),
+                description=" ".join(description.split()),
+                tag=self.tag,
+                request=request,
+                answer=answer,
+                errors=errors,
+                parameters=parameters,
+                statuses=statuses or {200: "OK"},
+            )
+            self.operations.append(operation)
+
+            @wraps(view)
+            def serve(**arguments: str) -> Response:
+                return _serve(operation, view, arguments)
+
+            self.route(path, methods=[method], name=f"{self.tag}.{view.__name__}")(serve)
+            return serve
+
+        return declare
+
+
+def _serve(
+    operation: Operation, view: Callable[..., BaseModel | Response], arguments: dict[str, str]
+) -> Response:
+    try:
+        call = partial(view, **{name: unquote(value) for name, value in arguments.items()})
+        if operation.request is not None:
+            call = partial(call, _parse_body(operation.request, _request.get()))
+        answer = call()
+    except PublisherError as error:
+        if error.status >= 500:
+            logger.exception("request %s failed", request_id())
+        return problem(error)
+    except Exception:
+        logger.exception("request %s failed", request_id())
+        return problem(InternalError("The request failed for a reason that we did not foresee."))
+    return answer if isinstance(answer, Response) else respond(answer)
+
+
+def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    body = answer.model_dump_json(by_alias=True)
+    return Response(body, status_code=status, headers={"Content-Type": "application/json", **(headers or {})})
+
+
+def problem(error: PublisherError, headers: dict[str, str] | None = None) -> Response:
+    """The failure as a problem document."""
+    return Response(
+        json.dumps(problem_document(error), ensure_ascii=False),
+        status_code=error.status,
+        headers={"Content-Type": "application/problem+json", **(headers or {})},
+    )
+
+
+def problem_document(error: PublisherError) -> dict[str, Any]:
+    request = _request.get(None)
+    return {
+        "type": f"urn:social-publisher:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": request.context.get("path", request.path) if request else None,
+        "code": error.code,
+        "retryable": error.retryable,
+        "next_step": error.next_step,
+        "request_id": request_id(),
+        "errors": error.context.get("errors", []),
+    }
+
+
+def request_id() -> str:
+    """The id of the current request: the caller's own where it sent a usable one."""
+    return _request_id.get("")
+
+
+def edge_middleware(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Goes around every request: gives it an id, and puts what Chalice itself refuses into our envelope."""
+    given = request.headers.get("x-request-id", "")
+    _request.set(request)
+    _request_id.set(given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
+    response = get_response(request)
+    media_type = response.headers.get("Content-Type", "")
+    if response.status_code >= 400 and media_type != "application/problem+json":
+        response = problem(_framework_error(response, request), headers=_allow(response))
+    response.headers["X-Request-Id"] = request_id()
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _framework_error(response: Response, request: Request) -> PublisherError:
+    match response.status_code:
+        case 405:
+            return MethodNotAllowed(f"{request.method} is not one of this route's methods.")
+        case 415:
+            given = request.headers.get("content-type")
+            return UnsupportedMediaType(f"The body is {given!r}; this route takes application/json.")
+        case 500:
+            return InternalError("The request failed for a reason that we did not foresee.")
+        case _:
+            return MalformedRequest(f"The request was refused with status {response.status_code}.")
+
+
+def _allow(response: Response) -> dict[str, str]:
+    return {"Allow": str(response.headers["Allow"])} if "Allow" in response.headers else {}
+
+
+def _parse_body(model: type[Body], request: Request) -> Body:
+    raw = request.raw_body or b""
+    if len(raw) > MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"The body has {len(raw)} bytes; the limit is {MAX_BODY_BYTES}.")
+    if not raw:
+        raise MalformedRequest("The request has no body.")
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        raise _refusal(error) from None  # Its text would repeat the input, which may hold secrets.
+
+
+def _refusal(error: ValidationError) -> PublisherError:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid":
+        return MalformedRequest(found[0]["msg"])
+    errors = [{"pointer": _pointer(entry["loc"]), "detail": _detail(entry)} for entry in found]
+    summary = "; ".join(f"{entry['pointer'] or 'the body'}: {entry['detail']}" for entry in errors)
+    return ValidationFailed(summary, errors=errors)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _detail(entry: Any) -> str:
+    if entry["type"] == "extra_forbidden":
+        return "this field is not known; remove it, or correct its name"
+    if entry["type"] == "missing":
+        return "this field is required"
+    message: str = entry["msg"]
+    return message.removeprefix("Value error, ")

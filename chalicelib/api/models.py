@@ -1,0 +1,300 @@
+"""What goes in and out over HTTP. The OpenAPI document is made from these models and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from chalicelib.accounts.logins import StatusOfLogin
+from chalicelib.publishing.schedule import parse_schedule_time
+from chalicelib.publishing.states import State, Status
+
+# The limits of Douyin's own form (post page, captured 2026-09).
+MAX_TITLE = 30
+MAX_DESCRIPTION = 1000
+MAX_TAGS = 5
+
+_ACCOUNT_NAME = re.compile(r"[\w.-]{1,64}")
+_TAG = re.compile(r"[^\s#@]{1,30}")
+
+
+class RequestModel(BaseModel):
+    """Strict: no coercion, no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AnswerModel(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+def _account_name(value: str) -> str:
+    # "login" stands in the place of a name in /api/v1/accounts/login.
+    if not _ACCOUNT_NAME.fullmatch(value) or value in {".", "..", "login"}:
+        raise ValueError(
+            "must be 1 to 64 letters (of any script), digits, '.', '_' or '-', and not the word 'login'"
+        )
+    return value
+
+
+def _media_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable or any(character.isspace() for character in value):
+        raise ValueError("must be an absolute http(s) URL")
+    return value
+
+
+def _title(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    if "\n" in value or "\r" in value:
+        raise ValueError("must be a single line")
+    return value
+
+
+def _tag(value: str) -> str:
+    if not _TAG.fullmatch(value.removeprefix("#")):
+        raise ValueError("must be 1 to 30 characters without blanks, '#' or '@'")
+    return value.removeprefix("#")
+
+
+def _tags(values: list[str]) -> list[str]:
+    if len(set(values)) != len(values):
+        raise ValueError("must not repeat a tag")
+    return values
+
+
+def _schedule_time(value: str) -> str:
+    try:
+        parse_schedule_time(value)
+    except ValueError:
+        raise ValueError("must be 'YYYY-MM-DD HH:mm' in Asia/Shanghai, or RFC 3339 with an offset") from None
+    return value
+
+
+AccountName = Annotated[
+    str,
+    AfterValidator(_account_name),
+    Field(
+        description="Your own name for the account: 1 to 64 letters of any script, digits, '.', '_' or '-'.",
+        examples=["default_user"],
+        json_schema_extra={"minLength": 1, "maxLength": 64},
+    ),
+]
+
+ClaimType = Literal[
+    "内容由AI生成",
+    "取材网络",
+    "自行拍摄",
+    "内容为个人观点或见解",
+    "内容为转载信息",
+    "内容含营销推广信息",
+    "虚构演绎，仅供娱乐",
+    "无需添加自主声明",
+]
+
+
+class PublishRequest(RequestModel):
+    video_url: Annotated[
+        str,
+        AfterValidator(_media_url),
+        Field(
+            max_length=4096,
+            description="Where the video is fetched from: an https URL on a public address.",
+            examples=["https://example.com/video.mp4"],
+        ),
+    ]
+    title: Annotated[
+        str,
+        AfterValidator(_title),
+        Field(min_length=1, max_length=MAX_TITLE, examples=["Video Title"]),
+    ]
+    description: Annotated[
+        str, Field(default="", max_length=MAX_DESCRIPTION, examples=["Video Description #tag"])
+    ]
+    tags: Annotated[
+        list[Annotated[str, AfterValidator(_tag)]],
+        AfterValidator(_tags),
+        Field(
+            default_factory=list,
+            max_length=MAX_TAGS,
+            description="Topics, with or without the leading '#'.",
+            examples=[["tag1", "tag2"]],
+        ),
+    ]
+    cover_path: Annotated[
+        Annotated[str, AfterValidator(_media_url), Field(max_length=4096)] | None,
+        Field(
+            default=None,
+            description="The URL of a cover picture. Without it the first recommended frame is the cover.",
+            examples=["https://example.com/cover.png"],
+        ),
+    ]
+    claim_type: Annotated[
+        ClaimType | None,
+        Field(
+            default=None,
+            description="The creator's declaration. 取材网络 and 自行拍摄 are mapped to today's dialog.",
+            examples=["内容由AI生成"],
+        ),
+    ]
+    schedule_time: Annotated[
+        Annotated[str, AfterValidator(_schedule_time)] | None,
+        Field(
+            default=None,
+            description=(
+                "'YYYY-MM-DD HH:mm' in Asia/Shanghai, or RFC 3339 with an offset. Between 2 hours and 14 days "
+                "ahead Douyin keeps the time itself; nearer or farther, the task is held until then."
+            ),
+            examples=["2026-12-24 18:00"],
+        ),
+    ]
+    account_name: AccountName
+    manual_review: Annotated[
+        bool,
+        Field(
+            default=False,
+            description="Fill the form, then wait for POST /api/v1/tasks/{task_id}/approve or /reject.",
+        ),
+    ]
+
+
+class ErrorInfo(AnswerModel):
+    code: str
+    title: str
+    detail: str
+    next_step: str
+    retryable: bool
+    step: str | None = None
+
+
+class TimelineEntry(AnswerModel):
+    name: str
+    started_at: str
+    duration_ms: int
+    outcome: Literal["ok", "failed"]
+    notes: list[str] = []
+
+
+class Progress(AnswerModel):
+    step: str
+    percent: int | None = None
+
+
+class TaskAnswer(AnswerModel):
+    """`id`, `status`, `result` and `error_msg` are the contract's; the rest tells more."""
+
+    id: str
+    status: Status
+    result: dict[str, Any] | None
+    error_msg: str | None
+    state: State
+    account_name: str
+    title: str
+    created_at: str
+    updated_at: str
+    publish_at: str | None = Field(description="The instant that schedule_time means, in UTC.")
+    progress: Progress | None
+    timeline: list[TimelineEntry]
+    error: ErrorInfo | None
+
+
+class PublishAnswer(AnswerModel):
+    id: str
+    status: Status
+    state: State
+    publish_at: str | None
+
+
+class AccountAnswer(AnswerModel):
+    id: str = Field(description="The account_name.")
+    name: str = Field(description="The nickname on the platform.")
+    platform: Literal["douyin"]
+    preferences: dict[str, Any]
+    state: Literal["logged_in", "expired"]
+    uid: str
+    avatar_url: str | None
+    logged_in_at: str
+    checked_at: str
+
+
+class AccountList(AnswerModel):
+    data: list[AccountAnswer]
+
+
+class DeletedAccount(AnswerModel):
+    id: str
+    deleted: Literal[True] = True
+
+
+class LoginRequest(RequestModel):
+    account_name: AccountName
+
+
+class LoginAnswer(AnswerModel):
+    login_id: str
+    qr_code_base64: str | None = Field(
+        description="The QR code: a PNG in base64. null only with status 202: it is not there yet."
+    )
+    qr_expires_at: str | None
+    state: str
+    expires_at: str
+
+
+class LoginStatus(AnswerModel):
+    """`status` and `msg` are the contract's; `qr_code_base64` is the current code, refreshed while you poll."""
+
+    status: StatusOfLogin
+    msg: str
+    state: str
+    account_name: str
+    qr_code_base64: str | None
+    qr_expires_at: str | None
+    expires_at: str
+    error: ErrorInfo | None
+
+
+class SyncRunStarted(AnswerModel):
+    run_id: str
+
+
+class SyncChannel(AnswerModel):
+    channel: str
+    state: dict[str, Any]
+    lag_seconds: float | None
+    runs: list[dict[str, Any]]
+
+
+class SyncAnswer(AnswerModel):
+    data: list[SyncChannel]
+
+
+class Health(AnswerModel):
+    status: Literal["ok"]
+
+
+class FieldError(AnswerModel):
+    pointer: str = Field(description="A JSON pointer (RFC 6901) into the request body.")
+    detail: str
+
+
+class Problem(AnswerModel):
+    """RFC 9457. Every error of the API, whatever its status, has this shape."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None
+    code: str
+    retryable: bool
+    next_step: str
+    request_id: str
+    errors: list[FieldError]

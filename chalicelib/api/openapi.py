@@ -1,0 +1,103 @@
+"""The OpenAPI 3.1 document, made from the declared operations and their models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from chalicelib.api.models import Problem
+from chalicelib.errors import (
+    InternalError,
+    MalformedRequest,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from chalicelib.api.edge import Operation
+    from chalicelib.errors import PublisherError
+
+VERSION = "1.0.0"
+
+_REF = "#/components/schemas/{model}"
+_BODY_ERRORS = (MalformedRequest, PayloadTooLarge, UnsupportedMediaType)
+
+
+def document(operations: list[Operation]) -> dict[str, Any]:
+    """The whole document as plain JSON values."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Social Publisher",
+            "version": VERSION,
+            "summary": "Publish to Douyin from code, and keep licensed Volcengine content in your own cloud.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "."}],
+        "paths": paths,
+        "components": {"schemas": _schemas(operations)},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "responses": _responses(operation),
+    }
+    if operation.description:
+        described["description"] = operation.description
+    if operation.parameters:
+        described["parameters"] = [
+            {
+                "name": parameter.name,
+                "in": "path",
+                "required": True,
+                "description": parameter.description,
+                "schema": {"type": "string"},
+                "example": parameter.example,
+            }
+            for parameter in operation.parameters
+        ]
+    if operation.request:
+        described["requestBody"] = {"required": True, "content": _json(operation.request)}
+    return described
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for status, description in operation.statuses.items():
+        responses[str(status)] = {"description": description}
+        if operation.answer:
+            responses[str(status)]["content"] = _json(operation.answer)
+    by_status: dict[int, list[type[PublisherError]]] = {}
+    body_errors = _BODY_ERRORS if operation.request else ()
+    for error in (*operation.errors, *body_errors, InternalError):
+        by_status.setdefault(error.status, []).append(error)
+    for status, errors in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": "; ".join(f"`{error.code}`: {error.title}" for error in errors),
+            "content": {"application/problem+json": {"schema": {"$ref": _REF.format(model="Problem")}}},
+        }
+    return responses
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}
+
+
+def _schemas(operations: list[Operation]) -> dict[str, Any]:
+    requests = {operation.request for operation in operations if operation.request}
+    answers = {operation.answer for operation in operations if operation.answer} | {Problem}
+    modes = [(model, "validation") for model in requests] + [(model, "serialization") for model in answers]
+    ordered: Any = sorted(modes, key=lambda entry: entry[0].__name__)
+    _, definitions = models_json_schema(ordered, ref_template=_REF)
+    schemas: dict[str, Any] = definitions["$defs"]
+    return schemas

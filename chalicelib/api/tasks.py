@@ -1,0 +1,93 @@
+"""Submitting works and asking after them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalice.app import Response
+
+from chalicelib.api import wiring
+from chalicelib.api.edge import PathParameter, Routes, respond
+from chalicelib.api.models import ErrorInfo, Progress, PublishAnswer, PublishRequest, TaskAnswer, TimelineEntry
+from chalicelib.errors import AccountNotFound, LoginRequired, StateConflict, TaskNotFound, ValidationFailed
+from chalicelib.publishing.task import Submission, Task
+
+if TYPE_CHECKING:
+    from chalice.app import Response
+
+routes = Routes(__name__, "tasks")
+
+_TASK_ID = PathParameter("task_id", "The id of a task.", "0d8f7c9e-6a43-4b0e-9c52-7c1f3f6a2b11")
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/publish",
+    request=PublishRequest,
+    answer=PublishAnswer,
+    errors=(ValidationFailed, AccountNotFound, LoginRequired),
+)
+def publish(body: PublishRequest) -> Response:
+    """Submit a video for publishing.
+
+    Answers at once with a task to poll; its address stands in the Location header.
+    """
+    task = wiring.task_desk().submit(Submission(**body.model_dump()))
+    answer = PublishAnswer(id=task.id, status=task.state.status, state=task.state, publish_at=task.publish_at)
+    return respond(answer, headers={"Location": f"/api/v1/tasks/{task.id}"})
+
+
+@routes.operation(
+    "GET", "/api/v1/tasks/{task_id}", answer=TaskAnswer, errors=(TaskNotFound,), parameters=(_TASK_ID,)
+)
+def get_task(task_id: str) -> TaskAnswer:
+    """Check the status of a task."""
+    return _task_answer(wiring.task_store().get(task_id))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/tasks/{task_id}/approve",
+    answer=TaskAnswer,
+    errors=(TaskNotFound, StateConflict),
+    parameters=(_TASK_ID,),
+)
+def approve_task(task_id: str) -> TaskAnswer:
+    """Publish a task that waits for its review.
+
+    The task runs again, this time to the end.
+    """
+    return _task_answer(wiring.task_desk().approve(task_id))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/tasks/{task_id}/reject",
+    answer=TaskAnswer,
+    errors=(TaskNotFound, StateConflict),
+    parameters=(_TASK_ID,),
+)
+def reject_task(task_id: str) -> TaskAnswer:
+    """End a task that waits for its review, without publishing it."""
+    return _task_answer(wiring.task_desk().reject(task_id))
+
+
+def _task_answer(task: Task) -> TaskAnswer:
+    return TaskAnswer(
+        id=task.id,
+        status=task.state.status,
+        result=task.result,
+        error_msg=task.error["detail"] if task.error else None,
+        state=task.state,
+        account_name=task.submission.account_name,
+        title=task.submission.title,
+        created_at=task.created_at,
+        updated_at=task.updated_at,
+        publish_at=task.publish_at,
+        progress=Progress(**task.progress) if task.progress else None,
+        timeline=[
+            TimelineEntry(**{name: entry[name] for name in TimelineEntry.model_fields if name in entry})
+            for entry in task.timeline
+        ],
+        error=ErrorInfo(**task.error) if task.error else None,
+    )

@@ -1,0 +1,31 @@
+"""The one place where the API's collaborators are put together."""
+
+from __future__ import annotations
+
+from chalicelib import aws
+from chalicelib.accounts.logins import LoginStore
+from chalicelib.accounts.store import AccountStore
+from chalicelib.publishing.dispatch import Dispatcher
+from chalicelib.publishing.store import TaskStore
+from chalicelib.publishing.submission import TaskDesk
+from chalicelib.settings import settings
+
+
+def task_store() -> TaskStore:
+    return TaskStore(aws.dynamodb(), settings.tasks_table)
+
+
+def account_store() -> AccountStore:
+    return AccountStore(aws.dynamodb(), settings.accounts_table)
+
+
+def login_store() -> LoginStore:
+    return LoginStore(aws.dynamodb(), settings.logins_table)
+
+
+def dispatcher() -> Dispatcher:
+    return Dispatcher(task_store(), aws.sqs(), settings.publish_queue_url)
+
+
+def task_desk() -> TaskDesk:
+    return TaskDesk(task_store(), account_store(), dispatcher())

@@ -1,0 +1,177 @@
+"""What every DynamoDB store needs: items to and from plain values, and conditional updates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Item = dict[str, Any]
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+class ConditionFailed(Exception):
+    """A conditional write found another state. `item` is what stood there; None where nothing did."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("the condition of a write did not hold")
+        self.item = item
+
+
+@dataclass(slots=True)
+class Update:
+    """One UpdateItem in the making: names and values become placeholders, so reserved words are no concern.
+
+    A value set to None is removed from the item: absent and null are one thing here.
+    """
+
+    assignments: list[str] = field(default_factory=list)
+    removals: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def set(self, **attributes: Any) -> Update:
+        for name, value in attributes.items():
+            if value is None:
+                self.removals.append(self.name(name))
+            else:
+                self.assignments.append(f"{self.name(name)} = {self.value(value)}")
+        return self
+
+    def add(self, name: str, amount: int) -> Update:
+        start = self.value(0)
+        self.assignments.append(
+            f"{self.name(name)} = if_not_exists({self.name(name)}, {start}) + {self.value(amount)}"
+        )
+        return self
+
+    def append(self, name: str, entry: Any) -> Update:
+        empty = self.value([])
+        self.assignments.append(
+            f"{self.name(name)} = list_append(if_not_exists({self.name(name)}, {empty}), {self.value([entry])})"
+        )
+        return self
+
+    def when(self, name: str, operator: str, value: Any) -> Update:
+        self.conditions.append(f"{self.name(name)} {operator} {self.value(value)}")
+        return self
+
+    def when_one_of(self, name: str, values: tuple[Any, ...]) -> Update:
+        placeholders = ", ".join(self.value(value) for value in values)
+        self.conditions.append(f"{self.name(name)} IN ({placeholders})")
+        return self
+
+    def when_exists(self, name: str) -> Update:
+        self.conditions.append(f"attribute_exists({self.name(name)})")
+        return self
+
+    def when_absent(self, name: str) -> Update:
+        self.conditions.append(f"attribute_not_exists({self.name(name)})")
+        return self
+
+    def name(self, name: str) -> str:
+        self.names[f"#{name}"] = name
+        return f"#{name}"
+
+    def value(self, value: Any) -> str:
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = value
+        return placeholder
+
+
+class Table:
+    """A table with one hash key, spoken to in plain values."""
+
+    def __init__(self, client: DynamoDBClient, name: str, key: str) -> None:
+        self.client = client
+        self.name = name
+        self.key = key
+
+    def get(self, key: str) -> Item | None:
+        """The item, read consistently; None where there is none."""
+        answer = self.client.get_item(TableName=self.name, Key={self.key: {"S": key}}, ConsistentRead=True)
+        return decode(answer["Item"]) if "Item" in answer else None
+
+    def put_new(self, item: Item) -> None:
+        """Writes an item whose key is not taken yet; ConditionFailed where it is."""
+        try:
+            self.client.put_item(
+                TableName=self.name,
+                Item=encode(item),
+                ConditionExpression="attribute_not_exists(#key)",
+                ExpressionAttributeNames={"#key": self.key},
+            )
+        except ClientError as error:
+            raise _condition_failed(error) or error from error
+
+    def update(self, key: str, update: Update) -> Item:
+        """Carries the update out in one conditional write and returns the whole new item."""
+        clauses = []
+        if update.assignments:
+            clauses.append("SET " + ", ".join(update.assignments))
+        if update.removals:
+            clauses.append("REMOVE " + ", ".join(update.removals))
+        parameters: dict[str, Any] = {
+            "UpdateExpression": " ".join(clauses),
+            "ExpressionAttributeNames": update.names,
+        }
+        if update.conditions:
+            parameters["ConditionExpression"] = " AND ".join(update.conditions)
+        if update.values:
+            parameters["ExpressionAttributeValues"] = encode(update.values)
+        try:
+            answer = self.client.update_item(
+                TableName=self.name,
+                Key={self.key: {"S": key}},
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **parameters,
+            )
+        except ClientError as error:
+            raise _condition_failed(error) or error from error
+        return decode(answer["Attributes"])
+
+    def delete(self, key: str) -> Item | None:
+        """Deletes the item and returns it; None where there was none."""
+        answer = self.client.delete_item(
+            TableName=self.name, Key={self.key: {"S": key}}, ReturnValues="ALL_OLD"
+        )
+        return decode(answer["Attributes"]) if answer.get("Attributes") else None
+
+
+def encode(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values to DynamoDB's; None members are left out."""
+    return {name: _serializer.serialize(value) for name, value in item.items() if value is not None}
+
+
+def decode(item: Mapping[str, Any]) -> Item:
+    """DynamoDB's values to plain ones; every number of ours is whole."""
+    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _condition_failed(error: ClientError) -> ConditionFailed | None:
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        return None
+    item: Any = error.response.get("Item")
+    return ConditionFailed(decode(item) if item else None)

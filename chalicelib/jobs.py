@@ -1,0 +1,67 @@
+"""What EventBridge invokes. A job runs alone in its own function: on Lambda `app.py` is not imported for it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Blueprint
+
+from chalicelib import aws
+from chalicelib.clock import utc_now
+from chalicelib.errors import PublisherError
+from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from chalice.app import CloudWatchEvent
+
+jobs = Blueprint(__name__)
+
+logger = logging.getLogger(__name__)
+
+
+@jobs.schedule("rate(1 minute)", name="sweep")
+def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
+    """Sends what was left in the outbox, ends lapsed leases, starts due schedules."""
+    from chalicelib.publishing.dispatch import Dispatcher
+    from chalicelib.publishing.store import TaskStore
+
+    store = TaskStore(aws.dynamodb(), settings.tasks_table)
+    return {"handled": Dispatcher(store, aws.sqs(), settings.publish_queue_url).sweep()}
+
+
+@jobs.schedule("rate(5 minutes)", name="scan")
+def scan(event: CloudWatchEvent) -> dict[str, Any]:
+    """Carries every channel from its cursor to the end of the scan, or as far as the time allows.
+
+    A channel that fails does not keep the others from their turn; the failure is in its run record. The detail
+    of the event may carry a `run_id`: `POST /api/v1/sync/run` gave it to its caller.
+    """
+    from chalicelib.articles.client import ContentClient
+    from chalicelib.articles.runs import new_run_id
+    from chalicelib.articles.scan import run_scan
+    from chalicelib.articles.signer import Credentials
+
+    client = ContentClient(
+        settings.volc_endpoint,
+        Credentials(settings.volc_access_key, settings.volc_secret_key, settings.volc_session_token),
+        settings.volc_region,
+    )
+    run_id = event.detail.get("run_id") or new_run_id(utc_now())
+    context: Any = event.context
+    outcomes: dict[str, str] = {}
+    for channel in settings.volc_channels:
+        try:
+            summary = run_scan(
+                channel,
+                client,
+                aws.s3(),
+                settings.content_bucket,
+                run_id=run_id,
+                deadline=lambda: context.get_remaining_time_in_millis() / 1000,
+            )
+            outcomes[channel] = summary.status
+        except PublisherError as error:
+            logger.exception("the sync of %s failed", channel)
+            outcomes[channel] = error.code
+    return {"run_id": run_id, "channels": outcomes}

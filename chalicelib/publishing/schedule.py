@@ -1,0 +1,50 @@
+"""When a work goes out: `schedule_time` as text, the instant it means, and who keeps the time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.clock import SHANGHAI
+
+# Douyin's own schedule takes times between two hours and fourteen days ahead. The slack is what the job needs
+# until it reads the time back from the form.
+PLATFORM_EARLIEST = timedelta(hours=2)
+PLATFORM_LATEST = timedelta(days=14)
+SLACK = timedelta(minutes=15)
+
+# A task cannot be held for ever: nobody would remember it.
+FARTHEST = timedelta(days=366)
+
+_LOCAL = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`publish_at` is when the work appears. The platform keeps the time where it can (`platform_schedule`),
+    else the task is held and the job starts at that instant.
+    """
+
+    publish_at: datetime
+    platform_schedule: bool
+
+
+def parse_schedule_time(text: str) -> datetime:
+    """`YYYY-MM-DD HH:mm` in Asia/Shanghai, or RFC 3339 with an offset. ValueError says what is wrong."""
+    if _LOCAL.fullmatch(text):
+        return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=SHANGHAI)
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("an RFC 3339 time needs an offset")
+    return instant
+
+
+def plan(publish_at: datetime, now: datetime) -> Plan:
+    """ValueError where the time is past, or more than a year ahead."""
+    if publish_at <= now:
+        raise ValueError("the time is past")
+    if publish_at > now + FARTHEST:
+        raise ValueError("the time is more than 366 days ahead")
+    on_platform = now + PLATFORM_EARLIEST + SLACK <= publish_at <= now + PLATFORM_LATEST - SLACK
+    return Plan(publish_at, on_platform and publish_at.second == 0)
