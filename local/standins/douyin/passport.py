@@ -1,0 +1,224 @@
+"""Logging in: QR codes, the cookies of a session, and the second verification by SMS.
+
+``get_qrcode`` and ``check_qrconnect`` answer with the statuses measured in July 2026: ``new``, ``scanned``,
+``confirmed``, ``refused``, ``expired``. A confirmed code gives its cookies to the first browser that asks.
+"""
+
+import base64
+import hashlib
+import io
+import secrets
+from typing import Any
+
+import segno
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from . import clock
+from .site import Session, Site, json_object, logged_out, origin_of, session_of, site_of
+from .store import Row
+from .users import USERS, User
+
+_SESSION_LIFE = 60 * 24 * 3600
+_RISK = "该二维码异常"
+_SMS_PAUSE = 60
+_MAX_WRONG = 5
+
+
+async def get_qrcode(request: Request) -> Response:
+    """A new code: ``{"data": {"qrcode": base64 PNG, "qrcode_svg", "token", "expire_time", …}}``."""
+    site = site_of(request)
+    token = secrets.token_hex(17)
+    target = f"{origin_of(request)}/phone?token={token}"
+    code = segno.make(target, error="q")
+    png, svg = io.BytesIO(), io.BytesIO()
+    code.save(png, kind="png", scale=5, border=2)
+    code.save(svg, kind="svg", scale=5, border=2, xmldecl=False, svgclass=None, lineclass=None)
+    now = clock.now()
+    expires = now + site.scenario.number("qr_life")
+    site.store.run(
+        "INSERT INTO qr (token, created, expires, status, png_sha256) VALUES (?, ?, ?, 'new', ?)",
+        (token, now, expires, hashlib.sha256(png.getvalue()).hexdigest()),
+    )
+    return JSONResponse(
+        {
+            "data": {
+                "qrcode": base64.b64encode(png.getvalue()).decode(),
+                "qrcode_svg": svg.getvalue().decode(),
+                "qrcode_index_url": target,
+                "token": token,
+                "expire_time": int(expires),
+                "app_name": "creator",
+            },
+            "error_code": 0,
+            "message": "success",
+        }
+    )
+
+
+async def check_qrconnect(request: Request) -> Response:
+    """How a code stands; sets the session's cookies when its owner has confirmed."""
+    site = site_of(request)
+    qr = find_qr(site, request.query_params.get("token", ""))
+    if qr is None:
+        return JSONResponse({"data": {"status": "expired"}, "error_code": 0, "message": "success"})
+    status = qr["status"]
+    data: dict[str, Any] = {"status": status}
+    if status == "refused" and qr["reason"]:
+        data["description"] = qr["reason"]
+    if status != "confirmed":
+        return JSONResponse({"data": data, "error_code": 0, "message": "success"})
+
+    user = USERS[qr["user"]]
+    if site.scenario.value("second_verification", user.uid) in {"login", "both"}:
+        challenge = open_challenge(site, user, f"qr:{qr['token']}")
+        if challenge is not None:
+            return JSONResponse({"data": challenge, "error_code": 2046, "message": "error"})
+    if site.store.run("UPDATE qr SET claimed = 1 WHERE token = ? AND claimed = 0", (qr["token"],)) == 0:
+        return JSONResponse({"data": {"status": "expired"}, "error_code": 0, "message": "success"})
+    data["redirect_url"] = f"{origin_of(request)}/creator-micro/home"
+    response = JSONResponse({"data": data, "error_code": 0, "message": "success"})
+    _open_session(site, user, response)
+    return response
+
+
+async def send_code(request: Request) -> Response:
+    """获取验证码: an SMS to the owner's phone; it is shown on the phone page."""
+    site = site_of(request)
+    ticket = _ticket(site, (await json_object(request)).get("verify_ticket"))
+    if ticket is None:
+        return _passport_error(4, "验证已失效，请重新操作")
+    if clock.now() - ticket["sent_at"] < _SMS_PAUSE:
+        return _passport_error(1206, "操作太频繁，请稍后再试")
+    site.store.run(
+        "UPDATE tickets SET code = ?, sent_at = ?, wrong = 0 WHERE ticket = ?",
+        (f"{secrets.randbelow(1_000_000):06d}", clock.now(), ticket["ticket"]),
+    )
+    site.store.count("sms_sent")
+    return JSONResponse({"data": {"retry_time": _SMS_PAUSE}, "error_code": 0, "message": "success"})
+
+
+async def validate_code(request: Request) -> Response:
+    """验证: whether the code typed is the one sent."""
+    site = site_of(request)
+    body = await json_object(request)
+    ticket = _ticket(site, body.get("verify_ticket"))
+    if ticket is None:
+        return _passport_error(4, "验证已失效，请重新操作")
+    if not ticket["code"]:
+        return _passport_error(1203, "请先获取验证码")
+    if ticket["wrong"] >= _MAX_WRONG:
+        return _passport_error(1204, "错误次数过多，请重新获取验证码")
+    if body.get("code") != ticket["code"]:
+        site.store.run("UPDATE tickets SET wrong = wrong + 1 WHERE ticket = ?", (ticket["ticket"],))
+        site.refuse(request, "wrong SMS code", ticket["user"])
+        return _passport_error(1202, "验证码错误，请重新输入")
+    site.store.run("UPDATE tickets SET passed = 1 WHERE ticket = ?", (ticket["ticket"],))
+    kind, _, subject = ticket["subject"].partition(":")
+    if kind == "session":
+        site.store.run("UPDATE sessions SET publish_verified = 1 WHERE sessionid = ?", (subject,))
+    return JSONResponse({"data": {}, "error_code": 0, "message": "success"})
+
+
+async def user_info(request: Request) -> Response:
+    """Who is logged in: status_code 0 and ``user``, or status_code 8."""
+    session = session_of(request)
+    if session is None:
+        return logged_out()
+    return JSONResponse({"status_code": 0, "status_msg": "", "user": session.user.profile(origin_of(request))})
+
+
+def find_qr(site: Site, token: str) -> Row | None:
+    """A code by its token, its status brought up to date."""
+    qr = site.store.row("SELECT * FROM qr WHERE token = ?", (token,))
+    if qr is not None and qr["status"] in {"new", "scanned"} and clock.now() >= qr["expires"]:
+        site.store.run("UPDATE qr SET status = 'expired' WHERE token = ?", (token,))
+        qr["status"] = "expired"
+    return qr
+
+
+def live_qrs(site: Site) -> list[Row]:
+    """Codes a phone could still scan or confirm, newest first."""
+    return site.store.rows(
+        "SELECT token, created, expires, status, user FROM qr "
+        "WHERE status IN ('new', 'scanned') AND expires > ? ORDER BY created DESC",
+        (clock.now(),),
+    )
+
+
+def scan(site: Site, qr: Row) -> str:
+    """The phone sees the code; a text says why it may not go on, empty when it may."""
+    if qr["status"] not in {"new", "scanned"}:
+        return "二维码失效"
+    if site.scenario.value("qr_refused") == "risk":
+        refuse(site, qr, _RISK)
+        return _RISK
+    site.store.run("UPDATE qr SET status = 'scanned' WHERE token = ? AND status = 'new'", (qr["token"],))
+    return ""
+
+
+def confirm(site: Site, qr: Row, user: User) -> str:
+    """The phone's owner allows the login; a text says why that came too late."""
+    sql = "UPDATE qr SET status = 'confirmed', user = ? WHERE token = ? AND status = 'scanned'"
+    return "" if site.store.run(sql, (user.uid, qr["token"])) else "二维码失效"
+
+
+def refuse(site: Site, qr: Row, reason: str = "") -> None:
+    site.store.run(
+        "UPDATE qr SET status = 'refused', reason = ? WHERE token = ? AND status IN ('new', 'scanned')",
+        (reason, qr["token"]),
+    )
+
+
+def open_challenge(site: Site, user: User, subject: str) -> dict[str, Any] | None:
+    """The challenge to show for a QR or a session, or None once it was passed."""
+    ticket = site.store.row("SELECT * FROM tickets WHERE subject = ?", (subject,))
+    if ticket is not None and ticket["passed"]:
+        return None
+    name = ticket["ticket"] if ticket else secrets.token_hex(16)
+    if ticket is None:
+        site.store.run(
+            "INSERT INTO tickets (ticket, user, subject) VALUES (?, ?, ?)", (name, user.uid, subject)
+        )
+    return {
+        "verify_ticket": name,
+        "mobile": user.masked_phone,
+        "verify_ways": ["mobile_sms_verify", "mobile_up_sms_verify", "pwd_verify"],
+    }
+
+
+def publish_challenge(site: Site, session: Session) -> dict[str, Any] | None:
+    """The first publish of a login asks for an SMS code when the scenario says so."""
+    if site.scenario.value("second_verification", session.user.uid) not in {"publish", "both"}:
+        return None
+    return open_challenge(site, session.user, f"session:{session.sessionid}")
+
+
+def _open_session(site: Site, user: User, response: Response) -> None:
+    sessionid, now = secrets.token_hex(16), clock.now()
+    site.store.run(
+        "INSERT INTO sessions (sessionid, user, created) VALUES (?, ?, ?)", (sessionid, user.uid, now)
+    )
+    guard = f"{sessionid}%7C{int(now)}%7C{_SESSION_LIFE}%7C{clock.cookie_date(now + _SESSION_LIFE)}"
+    guard = guard.replace(" ", "+").replace(",", "%2C").replace(":", "%3A")
+    cookies = {"sessionid": sessionid, "sessionid_ss": sessionid, "sid_tt": sessionid, "sid_guard": guard}
+    for name, value in (cookies | {"uid_tt": user.identity, "uid_tt_ss": user.identity}).items():
+        response.set_cookie(name, value, max_age=_SESSION_LIFE, path="/", httponly=True, samesite="lax")
+
+
+def _ticket(site: Site, ticket: object) -> Row | None:
+    return site.store.row("SELECT * FROM tickets WHERE ticket = ? AND passed = 0", (str(ticket),))
+
+
+def _passport_error(code: int, description: str) -> Response:
+    return JSONResponse({"data": {"description": description}, "error_code": code, "message": "error"})
+
+
+routes = [
+    Route("/passport/web/get_qrcode/", get_qrcode),
+    Route("/passport/web/check_qrconnect/", check_qrconnect),
+    Route("/passport/web/send_code/", send_code, methods=["POST"]),
+    Route("/passport/web/validate_code/", validate_code, methods=["POST"]),
+    Route("/web/api/media/user/info/", user_info),
+]

@@ -1,0 +1,81 @@
+"""What every route shares: the store, the switches, and who is asking."""
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from . import clock
+from .scenario import Scenario
+from .store import Store
+from .users import USERS, User
+
+
+@dataclass
+class Site:
+    """One running stand-in."""
+
+    store: Store
+    scenario: Scenario
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    # New in every run: seeds the class suffixes when hashes=random.
+    salt: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    def refuse(self, request: Request, reason: str, user: str = "") -> None:
+        """Note a refused request in the ground truth."""
+        self.store.run(
+            "INSERT INTO refusals (at, user, request, reason) VALUES (?, ?, ?, ?)",
+            (clock.now(), user, f"{request.method} {request.url.path}", reason),
+        )
+
+
+@dataclass(frozen=True)
+class Session:
+    """A live login of one browser."""
+
+    sessionid: str
+    user: User
+    publish_verified: bool
+    seen: frozenset[str]
+
+
+def site_of(request: Request) -> Site:
+    site = request.app.state.site
+    if not isinstance(site, Site):
+        raise TypeError("the app was started without a site")
+    return site
+
+
+def session_of(request: Request) -> Session | None:
+    """The login behind the ``sessionid`` cookie, if it is still alive."""
+    row = site_of(request).store.row(
+        "SELECT * FROM sessions WHERE sessionid = ? AND alive = 1", (request.cookies.get("sessionid", ""),)
+    )
+    if row is None or row["user"] not in USERS:
+        return None
+    seen = frozenset(name for name in row["seen"].split(",") if name)
+    return Session(row["sessionid"], USERS[row["user"]], bool(row["publish_verified"]), seen)
+
+
+def origin_of(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def logged_out() -> Response:
+    """What the site's own API says to a stranger."""
+    return JSONResponse({"status_code": 8, "status_msg": "用户未登录"})
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object; ValueError with a plain text otherwise."""
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except ValueError as error:
+        raise ValueError("the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one kind of refusal
+    return body

@@ -1,0 +1,64 @@
+// Building elements, and the small delays after which a single-page site shows things.
+
+import { hashed } from "./hashes.js";
+
+let paceMs = 80;
+
+export function setPace(ms) {
+  paceMs = ms;
+}
+
+/** Resolves after about `times` small delays; never at once, so that nobody may rely on being first. */
+export function pace(times = 1) {
+  const ms = paceMs * times * (0.7 + 0.6 * Math.random());
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * el("button", {class, on: {click}, text, …attributes}, …children)
+ * Properties that browsers keep apart from attributes (value, checked, disabled, hidden) are set as such.
+ */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "class") node.className = hashed(value);
+    else if (name === "text") node.textContent = value;
+    else if (name === "html") node.innerHTML = value;
+    else if (name === "on") for (const [type, run] of Object.entries(value)) node.addEventListener(type, run);
+    else if (["value", "checked", "disabled", "hidden", "multiple"].includes(name)) node[name] = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/** A Semi button: role button, its text in .semi-button-content as the library nests it. */
+export function button(text, classes, click, props = {}) {
+  return el(
+    "button",
+    { type: "button", class: `semi-button ${classes}`, on: click ? { click } : undefined, ...props },
+    el("span", { class: "semi-button-content", text }),
+  );
+}
+
+export function setClass(node, classes) {
+  node.className = hashed(classes);
+}
+
+/** Replace what a node holds, as one render does. */
+export function fill(node, ...children) {
+  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+}
+
+/** Floating things belong to their page: a navigation takes them along. Toasts stay. */
+export function clearFloating() {
+  for (const node of document.querySelectorAll("[data-floating]")) if (!node.querySelector(".semi-toast-wrapper")) node.remove();
+}
+
+/** A portal at the end of the body: where Semi puts everything that floats. */
+export function portal(className = "semi-portal", ...children) {
+  const node = el("div", { class: className, style: "z-index: 1000;", "data-floating": "" }, el("div", { class: `${className}-inner` }, ...children));
+  document.body.append(node);
+  return node;
+}

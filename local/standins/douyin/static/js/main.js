@@ -1,0 +1,42 @@
+// The router: one shell for all addresses, rendered after the site knows who is asking.
+
+import { clearFloating, fill, pace } from "./dom.js";
+import { home } from "./pages/home.js";
+import { login } from "./pages/login.js";
+import { manage } from "./pages/manage.js";
+import { post } from "./pages/post.js";
+import { frame } from "./pages/frame.js";
+import { upload } from "./pages/upload.js";
+import { onNavigate, refresh, site } from "./state.js";
+
+const PAGES = [
+  [/^\/creator-micro\/home\/?$/, home, "home"],
+  [/^\/creator-micro\/content\/upload\/?$/, upload, "upload"],
+  [/^\/creator-micro\/content\/post\/video\/?$/, post, "upload"],
+  [/^\/creator-micro\/content\/publish\/?$/, post, "upload"],
+  [/^\/creator-micro\/content\/manage\/?$/, manage, "work_manage"],
+];
+
+const root = document.getElementById("root");
+
+async function render() {
+  clearFloating();
+  await refresh();
+  await pace();
+  const path = location.pathname;
+  if (!site.user) {
+    if (path === "/" || site.scenario.logged_out === "stay") return login(root);
+    return location.replace(`/?redirect_url=${encodeURIComponent(location.href)}`);
+  }
+  const found = PAGES.find(([pattern]) => pattern.test(path));
+  if (!found) return location.replace("/creator-micro/home");
+  const [, page, menu] = found;
+  const content = frame(root, menu);
+  fill(content);
+  await pace();
+  return page(content);
+}
+
+onNavigate(render);
+addEventListener("popstate", render);
+render();

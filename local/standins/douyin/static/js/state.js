@@ -1,0 +1,32 @@
+// What every page knows: who is logged in, the switches, and how to get elsewhere.
+
+import { call } from "./api.js";
+import { setPace } from "./dom.js";
+import { useSalt } from "./hashes.js";
+
+export const site = { user: null, scenario: {}, seen: [], draft: null, declarations: [] };
+
+export async function refresh() {
+  const config = await call("/site/config");
+  Object.assign(site, config);
+  setPace(config.scenario.pace);
+  await useSalt(config.salt);
+}
+
+let render = () => {};
+
+export function onNavigate(run) {
+  render = run;
+}
+
+/** Client-side navigation, as a single-page site does it. */
+export function navigate(path) {
+  history.pushState(null, "", path);
+  return render();
+}
+
+/** The login is gone: leave for the login page and remember where we were. */
+export function leaveForLogin() {
+  const here = location.origin + location.pathname + location.search;
+  location.assign(`/?redirect_url=${encodeURIComponent(here)}`);
+}
