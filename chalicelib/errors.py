@@ -29,6 +29,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     ├── SyncError                       sync.*                   502
     │   ├── UpstreamError · UpstreamThrottled (retryable) · UpstreamDenied · CursorConflict · ScanStuck
     └── InternalError                   internal.error           500
+        ├── BrowserFailed (retryable)   internal.browser         500
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -417,6 +418,15 @@ class ScanStuck(SyncError):
 
 class InternalError(PublisherError):
     pass
+
+
+class BrowserFailed(InternalError):
+    """The browser did not start, crashed or hung: nothing the platform or the caller did."""
+
+    code = "internal.browser"
+    retryable = True
+    title = "The browser failed"
+    next_step = "Nothing: it is tried again with a fresh browser."
 
 
 class ConfigurationError(InternalError):

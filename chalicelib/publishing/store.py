@@ -75,13 +75,13 @@ class TaskStore:
     def renew(self, task: Task, *, lease_until: datetime, progress: dict[str, Any] | None) -> Task:
         """A sign of life of the worker that holds the task."""
         update = Update().set(lease_until=to_rfc3339(lease_until), progress=progress)
-        return self._write_fenced(task, self._due(update, lease_until))
+        return self._write_held(task, self._due(update, lease_until), (State.RUNNING, State.SUBMITTING))
 
     def record(self, task: Task, entry: dict[str, Any]) -> Task:
-        """Appends an entry to the timeline of the task that the caller holds."""
+        """Appends an entry to the timeline of the task that the caller holds, or held last."""
         if len(task.timeline) >= MAX_TIMELINE:
             return task
-        return self._write_fenced(task, Update().append("timeline", entry))
+        return self._write_held(task, Update().append("timeline", entry), tuple(State))
 
     def postpone(self, task: Task, due_at: datetime | None, **changes: Any) -> Task:
         """Sets when the task is looked at next, without a move; only if nobody has written it since."""
@@ -106,9 +106,8 @@ class TaskStore:
             return update.set(outbox=None, due_at=None)
         return update.set(outbox=DUE, due_at=to_rfc3339(due_at))
 
-    def _write_fenced(self, task: Task, update: Update) -> Task:
-        update.when("epoch", "=", task.epoch)
-        update.when_one_of("state", (str(State.RUNNING), str(State.SUBMITTING), str(State.OUTCOME_UNKNOWN)))
+    def _write_held(self, task: Task, update: Update, states: tuple[State, ...]) -> Task:
+        update.when("epoch", "=", task.epoch).when_one_of("state", tuple(map(str, states)))
         return self._write(task.id, update, wanted="write to it")
 
     def _write(self, task_id: str, update: Update, *, wanted: str) -> Task:

@@ -1,0 +1,40 @@
+# Two commands do all the set-up: `make run` and `make test`. Everything else is for contributors.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run demo test test-fast lint format lock clean
+
+run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
+	@$(BIN)/python -m local
+
+demo: .setup-local  ## show the main job and exit: 0 only if everything it showed is true
+	@$(BIN)/python -m local --demo-only
+
+test: lint  ## everything a contributor runs
+	@$(BIN)/python -m pytest
+
+test-fast: .setup-dev  ## the tests that need no emulator, stand-in or browser
+	@$(BIN)/python -m pytest -m "not system" -q
+
+lint: .setup-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .setup-dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: .setup-dev  ## pin anew what pyproject.toml asks for
+	@$(BIN)/python -m local.lock
+
+clean:  ## remove what was installed and built; the state in .local/ stays
+	rm -rf .venv .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: .setup-local .setup-dev
+.setup-local:
+	@$(PYTHON) -m local.setup local
+.setup-dev:
+	@$(PYTHON) -m local.setup dev

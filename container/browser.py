@@ -1,0 +1,372 @@
+"""Chromium: one per execution environment, kept warm between jobs, a fresh context for each job.
+
+Chromium sees an environment of its own making (no credentials, no proxies) and resolves the names of the
+allowed hosts only: everything else, addresses included, fails with ERR_NAME_NOT_RESOLVED before a packet
+leaves. Decision 030 has the measurements and what the allow-list covers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import async_playwright
+
+from chalicelib.errors import ConfigurationError, InternalError
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+
+    from playwright.async_api import Browser as PlaywrightBrowser
+    from playwright.async_api import BrowserContext, Page, Playwright, StorageState
+
+logger = logging.getLogger(__name__)
+
+LOCALE: Final = "zh-CN"
+TIME_ZONE: Final = "Asia/Shanghai"
+VIEWPORT: Final = {"width": 1440, "height": 900}
+
+# Launch takes 0.4 s warm and a few seconds on a cold, throttled machine; a context takes 20 ms.
+_LAUNCH_SECONDS = 30.0
+_CONTEXT_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
+_LAUNCH_ATTEMPTS = 2
+
+_ACTION_MS = 10_000
+_NAVIGATION_MS = 30_000
+
+# Every process of one browser inherits this variable, so that the whole tree can be found and ended, also
+# the helpers that Chromium detaches from itself.
+_MARK = "BROWSER_INSTANCE"
+
+# Playwright adds --no-sandbox and --disable-dev-shm-usage by itself on Linux; Lambda needs both.
+_FLAGS = (
+    "--no-zygote",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-blink-features=AutomationControlled",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+)
+
+# What the creator center talks to: pages and APIs, passport, upload gateways (vod.bytedanceapi.com and
+# imagex.bytedanceapi.com among them), static files, pictures and previews, risk control and captcha. The first
+# two lines are in the captures of 2026-09; the rest are ByteDance's content networks, which its web
+# applications share.
+_DOUYIN_HOSTS = (
+    *("*.douyin.com", "*.bytedanceapi.com", "*.douyinpic.com", "*.douyinvod.com", "*.zijieapi.com"),
+    *("*.byteimg.com", "*.bytegoofy.com", "*.bytednsdoc.com", "*.snssdk.com", "*.byted-static.com"),
+    *("*.bytescm.com", "*.bytetos.com", "*.bytecdn.com", "*.bytecdn.cn", "*.byteacctimg.com"),
+    *("*.pstatp.com", "*.amemv.com", "*.ixigua.com", "*.volccdn.com", "*.volces.com"),
+    *("*.bytetcc.com", "*.bytevcloud.com", "*.douyinstatic.com", "*.douyincdn.com", "*.toutiaostatic.com"),
+    *("*.ibytedapm.com", "*.bytehwm.com", "*.zjcdn.com", "*.yhgfb-cn-static.com", "*.bdurl.net"),
+)
+
+
+def platform_hosts(origin: str) -> tuple[str, ...]:
+    """The hosts that Chromium needs for the creator center at `origin`.
+
+    Douyin's own hosts where `origin` is on douyin.com; else `host:port` of the origin, nothing beside it.
+    """
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    if host == "douyin.com" or host.endswith(".douyin.com"):
+        return _DOUYIN_HOSTS
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}",)
+
+
+class Browser:
+    """One Chromium, launched when it is first needed and launched again when it died or hangs.
+
+    `allowed_hosts` are patterns (`*.douyin.com`) or `host:port` pairs. All calls come from one event loop at a
+    time; a browser left behind by an earlier loop is killed and replaced.
+    """
+
+    def __init__(
+        self, executable_path: str | None, *, headed: bool = False, allowed_hosts: Sequence[str]
+    ) -> None:
+        self._executable_path = executable_path
+        self._headed = headed
+        self._allowed_hosts = tuple(allowed_hosts)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = asyncio.Lock()
+        self._playwright: Playwright | None = None
+        self._browser: PlaywrightBrowser | None = None
+        self._display: Process | None = None
+        self._driver_pid: int | None = None
+        self._mark = ""
+        self._home: Path | None = None
+
+    async def start(self) -> None:
+        """Launches Chromium unless it runs already. May be called early, often and side by side.
+
+        Raises ConfigurationError where there is no such executable, InternalError where it does not come up.
+        """
+        await self._running()
+
+    @contextlib.asynccontextmanager
+    async def context(self, *, storage_state: dict[str, Any] | None = None) -> AsyncIterator[BrowserContext]:
+        """A fresh context, with the cookies and storage of `storage_state`; closed at the end.
+
+        Open its pages with `open_page`. Raises as `start` does.
+        """
+        context = await self._new_context(storage_state)
+        context.set_default_timeout(_ACTION_MS)
+        context.set_default_navigation_timeout(_NAVIGATION_MS)
+        try:
+            yield context
+        finally:
+            await self._close_context(context)
+
+    async def close(self) -> None:
+        """Ends Chromium in good order, and by force where that takes too long."""
+        browser, playwright = self._browser, self._playwright
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                if browser is not None:
+                    await browser.close()
+                if playwright is not None:
+                    await playwright.stop()
+        except (PlaywrightError, TimeoutError):
+            logger.warning("The browser did not close in time; it is killed.")
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends every process of the browser at once. Safe at any time, in any state, from any thread."""
+        for pid in _tree(self._mark) if self._mark else ():
+            _end(pid)
+        if self._driver_pid is not None:
+            _end(self._driver_pid)
+        if self._display is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._display.kill()
+        if self._home is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
+        self._browser = self._playwright = self._display = self._driver_pid = self._home = None
+        self._mark = ""
+
+    async def _new_context(self, storage_state: dict[str, Any] | None) -> BrowserContext:
+        for attempt in range(_LAUNCH_ATTEMPTS):
+            browser = await self._running()
+            try:
+                async with asyncio.timeout(_CONTEXT_SECONDS):
+                    return await browser.new_context(
+                        storage_state=cast("StorageState | None", storage_state),
+                        user_agent=_user_agent(browser.version),
+                        locale=LOCALE,
+                        timezone_id=TIME_ZONE,
+                        viewport=VIEWPORT,  # type: ignore[arg-type]
+                        screen=VIEWPORT,  # type: ignore[arg-type]
+                        service_workers="block",
+                        accept_downloads=False,
+                    )
+            except (PlaywrightError, TimeoutError) as error:
+                logger.warning("The browser gave no context (attempt %d): %r", attempt + 1, error)
+                self.kill()
+        raise InternalError("The browser was launched afresh and still gave no context.")
+
+    async def _close_context(self, context: BrowserContext) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await context.close()
+        except (PlaywrightError, TimeoutError) as error:
+            logger.warning("The browser's context did not close; the browser is killed: %r", error)
+            self.kill()
+
+    async def _running(self) -> PlaywrightBrowser:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self.kill()
+            self._loop, self._starting = loop, asyncio.Lock()
+        async with self._starting:
+            if self._browser is not None and self._browser.is_connected():
+                return self._browser
+            return await self._launch_until_up()
+
+    async def _launch_until_up(self) -> PlaywrightBrowser:
+        failure: Exception | None = None
+        for _ in range(_LAUNCH_ATTEMPTS):
+            self.kill()
+            try:
+                async with asyncio.timeout(_LAUNCH_SECONDS):
+                    self._browser = await self._launch()
+                return self._browser
+            except (PlaywrightError, TimeoutError, OSError) as error:
+                if "executable doesn't exist" in str(error).lower():
+                    self.kill()
+                    raise ConfigurationError(
+                        f"There is no browser at {self._executable_path!r}: set CHROMIUM_PATH."
+                    ) from error
+                logger.warning("Chromium did not come up: %r", error)
+                failure = error
+            except BaseException:
+                self.kill()
+                raise
+        self.kill()
+        raise InternalError("Chromium could not be started.") from failure
+
+    async def _launch(self) -> PlaywrightBrowser:
+        self._mark = uuid.uuid4().hex
+        self._home = Path(tempfile.mkdtemp(prefix="browser-"))
+        self._playwright = await async_playwright().start()
+        browser = await self._playwright.chromium.launch(
+            executable_path=self._executable_path,
+            headless=not self._headed,
+            env=await self._environment(self._home),
+            args=[*_FLAGS, f"--host-resolver-rules={_resolver_rules(self._allowed_hosts)}"],
+            ignore_default_args=["--enable-automation"],
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+            timeout=_LAUNCH_SECONDS * 1000,
+        )
+        self._driver_pid = _driver_of(self._mark)
+        return browser
+
+    async def _environment(self, home: Path) -> dict[str, str | float | bool]:
+        environment: dict[str, str | float | bool] = {
+            _MARK: self._mark,
+            "HOME": str(home),
+            "TMPDIR": tempfile.gettempdir(),
+            "LANG": "C.UTF-8",
+            "PATH": "/usr/bin:/bin",  # Debian's launcher is a shell script.
+            "TZ": TIME_ZONE,
+        }
+        if self._headed:
+            environment["DISPLAY"] = await self._open_display()
+        return environment
+
+    async def _open_display(self) -> str:
+        """Starts a virtual X server; the kernel of a container has no screen."""
+        screen = f"{VIEWPORT['width']}x{VIEWPORT['height']}x24"
+        self._display = await asyncio.create_subprocess_exec(
+            *("Xvfb", "-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={"PATH": "/usr/bin:/bin", "TMPDIR": tempfile.gettempdir()},
+        )
+        assert self._display.stdout is not None  # noqa: S101 - asked for just above
+        number = (await self._display.stdout.readline()).decode().strip()
+        if not number:
+            raise OSError("Xvfb ended before it named its display")
+        return f":{number}"
+
+
+async def open_page(context: BrowserContext) -> Page:
+    """A new page whose client hints name no headless browser.
+
+    The context's user agent covers the User-Agent header only; the list of brands is per page.
+    """
+    page = await context.new_page()
+    browser = context.browser
+    if browser is None:
+        return page
+    major = browser.version.partition(".")[0]
+    session = await context.new_cdp_session(page)
+    await session.send(
+        "Emulation.setUserAgentOverride",
+        {
+            "userAgent": _user_agent(browser.version),
+            "acceptLanguage": LOCALE,
+            "platform": "Linux x86_64",
+            "userAgentMetadata": {
+                # What Chromium with a window sends.
+                "brands": [
+                    {"brand": "Not:A-Brand", "version": "8"},
+                    {"brand": "Chromium", "version": major},
+                ],
+                "fullVersionList": [{"brand": "Chromium", "version": browser.version}],
+                "platform": "Linux",
+                "platformVersion": "",
+                "architecture": "x86",
+                "model": "",
+                "mobile": False,
+            },
+        },
+    )
+    return page
+
+
+def _user_agent(version: str) -> str:
+    major = version.partition(".")[0]
+    return (
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        f"Chrome/{major}.0.0.0 Safari/537.36"
+    )
+
+
+def _resolver_rules(allowed_hosts: Sequence[str]) -> str:
+    """Chromium's --host-resolver-rules that let the allowed hosts through and nothing else.
+
+    A pattern is excluded from the final MAP; an exclusion knows no ports, so that a `host:port` is mapped to
+    itself instead, which comes first and wins.
+    """
+    named = [host for host in allowed_hosts if _has_port(host)]
+    patterns = [host for host in allowed_hosts if not _has_port(host)]
+    rules = [f"MAP {host} {host}" for host in named]
+    rules += ["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in patterns)]
+    return ",".join(rules)
+
+
+def _has_port(host: str) -> bool:
+    return host.rpartition(":")[2].isdecimal() and (host.count(":") == 1 or "]:" in host)
+
+
+def _driver_of(mark: str) -> int | None:
+    """The process that started the marked ones: Playwright's driver."""
+    tree = _tree(mark)
+    parents = {parent for pid in tree if (parent := _parent(pid)) not in (None, 0, 1, os.getpid())}
+    outside = parents - set(tree)
+    return outside.pop() if len(outside) == 1 else None
+
+
+def _tree(mark: str) -> list[int]:
+    """The processes that carry the mark, and all that descend from them."""
+    needle = f"{_MARK}={mark}".encode()
+    parents: dict[int, int | None] = {}
+    marked: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        pid = int(entry.name)
+        parents[pid] = _parent(pid)
+        with contextlib.suppress(OSError):
+            if needle in (entry / "environ").read_bytes().split(b"\0"):
+                marked.add(pid)
+    grown = True
+    while grown:
+        children = {pid for pid, parent in parents.items() if parent in marked and pid not in marked}
+        marked |= children
+        grown = bool(children)
+    return sorted(marked)
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # pid (name) state ppid …; the name may hold blanks and brackets.
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)

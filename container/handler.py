@@ -1,0 +1,65 @@
+"""Lambda entry points: SQS records in, jobs out. Batch size 1: an invocation is one job of one account.
+
+A handler that returns has settled its message, whatever became of the job: outcomes stand on the task or the
+login. One that raises leaves the message to SQS: it comes again, and after the queue's limit goes to the
+dead-letter queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from chalicelib import aws
+from container.jobs.login import run_login
+from container.jobs.publish import run_task
+from container.lease import Message
+from container.worker import worker
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+logger = logging.getLogger(__name__)
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used here."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def publish(event: dict[str, Any], context: LambdaContext) -> None:
+    """Publishes the task that the message names, or looks whether it was published."""
+    for record in event["Records"]:
+        body = json.loads(record["body"])
+        message = Message(aws.sqs(), worker().settings.publish_queue_url, record["receiptHandle"])
+        _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
+
+
+def login(event: dict[str, Any], context: LambdaContext) -> None:
+    """Shows the QR codes of the login that the message names, until it has ended."""
+    for record in event["Records"]:
+        body = json.loads(record["body"])
+        message = Message(aws.sqs(), worker().settings.login_queue_url, record["receiptHandle"])
+        _run(
+            run_login(worker(), body["login_id"], context.aws_request_id, message, deadline=_deadline(context))
+        )
+
+
+def _run(job: Coroutine[Any, Any, None]) -> None:
+    _runner().run(job)
+
+
+@cache
+def _runner() -> asyncio.Runner:
+    """One event loop for the life of the execution environment: the warm browser is bound to it."""
+    return asyncio.Runner()
+
+
+def _deadline(context: LambdaContext) -> Any:
+    return lambda: context.get_remaining_time_in_millis() / 1000

@@ -1,0 +1,156 @@
+"""One login, from its message to its end: shows each QR code as it appears, seals the session on success."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from playwright.async_api import Error as BrowserError
+
+from chalicelib.accounts.logins import LoginState
+from chalicelib.accounts.store import Profile
+from chalicelib.clock import from_rfc3339
+from chalicelib.dynamodb import ConditionFailed
+from chalicelib.errors import (
+    BrowserFailed,
+    LoginNotFound,
+    LoginRefused,
+    PublisherError,
+    StateConflict,
+    VerificationRequired,
+)
+from container.douyin.login import LoginEvent, QrLogin
+from container.evidence import Timeline
+from container.jobs.session import session_version
+from container.lease import Heartbeat, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.async_api import BrowserContext
+
+    from chalicelib.accounts.logins import Login, LoginStore
+    from container.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+# A QR code lives this long (measured 2026-07: expire_time 60 s).
+QR_LIFE = timedelta(seconds=60)
+
+# Nobody has asked after the login for this long: it costs money and nobody is there.
+ABANDONED_AFTER = timedelta(seconds=30)
+
+# How long one look at the page lasts at most. A sign of life is written after each.
+LOOK_SECONDS = 5.0
+
+
+async def run_login(
+    worker: Worker, login_id: str, invocation: str, message: Message, *, deadline: Callable[[], float]
+) -> None:
+    """Carries the login to its end. A redelivered message finds it claimed and does nothing: who waits for a QR
+    code starts a new login rather than wait for a second worker.
+    """
+    logins = worker.logins()
+    try:
+        login = await asyncio.to_thread(logins.claim, login_id, invocation)
+        async with Heartbeat(message.keep_invisible):
+            await _Job(worker, logins, login, deadline).run()
+    except (StateConflict, LoginNotFound) as gone:
+        logger.info("login %s: %s", login_id, gone.detail)
+
+
+@dataclass(slots=True)
+class _Job:
+    worker: Worker
+    logins: LoginStore
+    login: Login
+    deadline: Callable[[], float]
+
+    async def run(self) -> None:
+        try:
+            async with self.worker.browser.context() as context:
+                await self._log_in(context)
+        except (StateConflict, LoginNotFound):
+            raise
+        except (PublisherError, BrowserError) as error:
+            failure = error if isinstance(error, PublisherError) else BrowserFailed(str(error))
+            logger.warning("login %s: %s: %s", self.login.id, failure.code, failure.detail, exc_info=True)
+            await self._end(LoginState.FAILED, failure)
+
+    async def _log_in(self, context: BrowserContext) -> None:
+        page = await context.new_page()
+        qr_login = QrLogin(
+            page, self.worker.settings.douyin_origin, Timeline(_log_step, clock=self.worker.clock)
+        )
+        await qr_login.open()
+        event: LoginEvent | None = None
+        while True:
+            event = await qr_login.next_event(event, timeout=LOOK_SECONDS)
+            match event.state:
+                case "qr_ready":
+                    await self._show(event)
+                case "scanned":
+                    await self._report(LoginState.SCANNED)
+                case "expired":
+                    await qr_login.refresh()
+                case "refused":
+                    raise LoginRefused(event.detail)
+                case "verification_required":
+                    raise VerificationRequired(event.detail)
+                case "logged_in":
+                    await self._finish(context, qr_login)
+                    return
+            if await self._over():
+                await self._end(LoginState.EXPIRED)
+                return
+
+    async def _show(self, event: LoginEvent) -> None:
+        png = base64.b64encode(event.qr_png or b"").decode()
+        if png == self.login.qr_png:
+            await self._report(LoginState.QR_READY)
+            return
+        self.login = await asyncio.to_thread(
+            self.logins.show_qr, self.login, png, expires_at=self.worker.clock() + QR_LIFE
+        )
+
+    async def _report(self, state: LoginState) -> None:
+        self.login = await asyncio.to_thread(self.logins.report, self.login, state)
+
+    async def _over(self) -> bool:
+        """Whether the login's time is up, or nobody has asked after it for a while."""
+        self.login = await asyncio.to_thread(self.logins.get, self.login.id)
+        now = self.worker.clock()
+        return (
+            now > from_rfc3339(self.login.expires_at)
+            or now > from_rfc3339(self.login.polled_at) + ABANDONED_AFTER
+            or self.deadline() < 2 * LOOK_SECONDS
+        )
+
+    async def _finish(self, context: BrowserContext, qr_login: QrLogin) -> None:
+        """Seals the session, puts it in force, and only then says so."""
+        seen = await qr_login.profile()
+        storage_state = await context.storage_state()
+        name, version = self.login.account_name, session_version(self.worker)
+        before = await asyncio.to_thread(self.worker.accounts.find, name)
+        await asyncio.to_thread(self.worker.vault.seal, name, version, dict(storage_state))
+        profile = Profile(uid=seen.uid, nickname=seen.nickname, avatar_url=seen.avatar_url)
+        try:
+            await asyncio.to_thread(self.worker.accounts.log_in, name, profile, session_version=version)
+        except ConditionFailed:
+            await asyncio.to_thread(self.worker.vault.discard, name, version)
+            await self._end(LoginState.FAILED, StateConflict(f"A newer login of {name!r} was quicker."))
+            return
+        if before is not None:
+            await asyncio.to_thread(self.worker.vault.discard, name, before.session_version)
+        await self._end(LoginState.SUCCESS)
+
+    async def _end(self, state: LoginState, error: PublisherError | None = None) -> None:
+        self.login = await asyncio.to_thread(self.logins.end, self.login, state, error)
+
+
+async def _log_step(entry: dict[str, Any]) -> None:
+    logger.info("login step %s", entry)

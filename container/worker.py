@@ -1,0 +1,48 @@
+"""What a job needs, put together once per execution environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from chalicelib import aws
+from chalicelib.accounts.logins import LoginStore
+from chalicelib.accounts.store import AccountStore
+from chalicelib.accounts.vault import Vault
+from chalicelib.clock import Clock, utc_now
+from chalicelib.publishing.store import TaskStore
+from chalicelib.settings import Settings, settings
+from container.browser import Browser, platform_hosts
+from container.evidence_store import EvidenceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    settings: Settings
+    browser: Browser
+    accounts: AccountStore
+    vault: Vault
+    clock: Clock = utc_now
+
+    def tasks(self) -> TaskStore:
+        return TaskStore(aws.dynamodb(), self.settings.tasks_table, self.clock)
+
+    def logins(self) -> LoginStore:
+        return LoginStore(aws.dynamodb(), self.settings.logins_table, self.clock)
+
+    def evidence(self) -> EvidenceStore:
+        return EvidenceStore(aws.s3(), self.settings.private_bucket)
+
+
+@cache
+def worker() -> Worker:
+    return Worker(
+        settings=settings,
+        browser=Browser(
+            settings.chromium_path,
+            headed=settings.browser_headed,
+            allowed_hosts=platform_hosts(settings.douyin_origin),
+        ),
+        accounts=AccountStore(aws.dynamodb(), settings.accounts_table),
+        vault=Vault(aws.s3(), aws.kms(), settings.private_bucket, settings.session_key_id),
+    )
