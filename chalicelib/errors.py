@@ -2,7 +2,7 @@
 problem document (RFC 9457), the worker turns it into the end of a task.
 
     PublisherError
-    ├── RequestError                    the request cannot be carried out as it stands
+    ├── RequestError                    request.refused          400
     │   ├── ValidationFailed            request.invalid          422
     │   ├── MalformedRequest            request.malformed        400
     │   ├── Unauthorized                auth.required            401
@@ -75,7 +75,7 @@ class PublisherError(Exception):
 
 
 class RequestError(PublisherError):
-    code = "request.invalid"
+    code = "request.refused"
     status = 400
     title = "The request cannot be carried out as it stands"
     next_step = "Correct the request and send it again."

@@ -40,6 +40,7 @@ class GatewayHandler(ChaliceRequestHandler):
     """One connection. `gateway_responses` are the template's; set on a subclass by `serve`."""
 
     gateway_responses: dict[str, Any]
+    disable_nagle_algorithm = True  # Headers and body are two writes: the second must not wait for an ACK.
     timeout = 75  # Seconds that an idle connection is kept, as API Gateway does.
 
     def _generic_handle(self) -> None:

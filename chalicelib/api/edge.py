@@ -218,7 +218,7 @@ def _parse_body(model: type[Body], request: Request) -> Body:
 
 
 def _refusal(error: ValidationError) -> PublisherError:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return MalformedRequest(found[0]["msg"])
     errors = [{"pointer": _pointer(entry["loc"]), "detail": _detail(entry)} for entry in found]
@@ -232,9 +232,23 @@ def _pointer(location: tuple[int | str, ...]) -> str:
 
 
 def _detail(entry: Any) -> str:
-    if entry["type"] == "extra_forbidden":
-        return "this field is not known; remove it, or correct its name"
-    if entry["type"] == "missing":
-        return "this field is required"
-    message: str = entry["msg"]
-    return message.removeprefix("Value error, ")
+    """What is wrong with a field: the limit, and what to do."""
+    limits = entry.get("ctx", {})
+    match entry["type"]:
+        case "extra_forbidden":
+            return "this field is not known; remove it, or correct its name"
+        case "missing":
+            return "this field is required"
+        case "string_too_long":
+            return f"must have at most {limits['max_length']} characters; shorten it"
+        case "string_too_short":
+            return "must not be empty"
+        case "too_long":
+            return f"must have at most {limits['max_length']} items; remove some"
+        case "literal_error":
+            return f"must be one of {limits['expected']}"
+        case "value_error":
+            return str(limits["error"])
+        case _:
+            message: str = entry["msg"]
+            return message.replace("Input should be", "must be")

@@ -104,33 +104,33 @@ ClaimType = Literal[
 class PublishRequest(RequestModel):
     video_url: Annotated[
         str,
-        AfterValidator(_media_url),
         Field(
             max_length=4096,
             description="Where the video is fetched from: an https URL on a public address.",
             examples=["https://example.com/video.mp4"],
         ),
+        AfterValidator(_media_url),
     ]
     title: Annotated[
         str,
-        AfterValidator(_title),
         Field(min_length=1, max_length=MAX_TITLE, examples=["Video Title"]),
+        AfterValidator(_title),
     ]
     description: Annotated[
         str, Field(default="", max_length=MAX_DESCRIPTION, examples=["Video Description #tag"])
     ]
     tags: Annotated[
         list[Annotated[str, AfterValidator(_tag)]],
-        AfterValidator(_tags),
         Field(
             default_factory=list,
             max_length=MAX_TAGS,
             description="Topics, with or without the leading '#'.",
             examples=[["tag1", "tag2"]],
         ),
+        AfterValidator(_tags),
     ]
     cover_path: Annotated[
-        Annotated[str, AfterValidator(_media_url), Field(max_length=4096)] | None,
+        Annotated[str, Field(max_length=4096), AfterValidator(_media_url)] | None,
         Field(
             default=None,
             description="The URL of a cover picture. Without it the first recommended frame is the cover.",

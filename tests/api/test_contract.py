@@ -1,0 +1,182 @@
+"""The six routes of the reference, literally."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.accounts.logins import LoginState, LoginStore
+from chalicelib.clock import utc_now
+from chalicelib.errors import LoginRefused
+from chalicelib.publishing import states
+from chalicelib.publishing.store import TaskStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.accounts.store import AccountStore
+    from tests.conftest import Api, Cloud
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def logins(cloud: Cloud) -> LoginStore:
+    return LoginStore(cloud.client("dynamodb"), cloud.variable("LOGINS_TABLE"))
+
+
+@pytest.fixture
+def tasks(cloud: Cloud) -> TaskStore:
+    return TaskStore(cloud.client("dynamodb"), cloud.variable("TASKS_TABLE"))
+
+
+def test_publish_answers_with_an_id_and_pending(
+    api: Api, body: dict[str, Any], queued: Callable[[str, str], list[dict[str, Any]]]
+) -> None:
+    answer = api.post("/api/v1/publish", body)
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "pending"
+    task_id = answer.json()["id"]
+    assert uuid.UUID(task_id)
+    assert answer.headers["Location"] == f"/api/v1/tasks/{task_id}"
+    assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
+
+
+def test_a_task_is_stored_with_every_field_as_submitted(
+    api: Api, body: dict[str, Any], tasks: TaskStore
+) -> None:
+    task = tasks.get(api.post("/api/v1/publish", body).json()["id"])
+
+    stored = {name: getattr(task.submission, name) for name in body}
+    assert stored == body
+
+
+def test_a_task_can_be_polled_until_success(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:
+    task_id = api.post("/api/v1/publish", body).json()["id"]
+    assert (
+        api.get(f"/api/v1/tasks/{task_id}").json().items()
+        >= {
+            "id": task_id,
+            "status": "pending",
+            "result": None,
+            "error_msg": None,
+        }.items()
+    )
+
+    task = tasks.claim(task_id, states.CLAIM, lease_until=utc_now())
+    assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "running"
+
+    tasks.move(task_id, states.INTEND, epoch=task.epoch, intent={"at": "2026-11-21T00:00:00.000Z", "works": []})
+    assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "running"
+
+    tasks.move(task_id, states.PROVE, epoch=task.epoch, result={"item_id": "7412345678901234567"})
+    answer = api.get(f"/api/v1/tasks/{task_id}").json()
+    assert answer["status"] == "success"
+    assert answer["result"] == {"item_id": "7412345678901234567"}
+    assert answer["error_msg"] is None
+
+
+def test_a_failed_task_says_why_and_what_to_do(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:
+    task_id = api.post("/api/v1/publish", body).json()["id"]
+    task = tasks.claim(task_id, states.CLAIM, lease_until=utc_now())
+    tasks.move(task_id, states.FAIL, epoch=task.epoch, error=LoginRefused("该二维码异常").describe())
+
+    answer = api.get(f"/api/v1/tasks/{task_id}").json()
+
+    assert answer["status"] == "failed"
+    assert answer["error_msg"] == "该二维码异常"
+    assert answer["error"]["code"] == "platform.login_refused"
+    assert answer["error"]["next_step"]
+
+
+def test_accounts_are_listed_with_their_nickname_and_platform(api: Api, account_name: str) -> None:
+    listed = api.get("/api/v1/accounts").json()["data"]
+
+    account = next(entry for entry in listed if entry["id"] == account_name)
+    assert account.items() >= {"name": "小明", "platform": "douyin", "preferences": {}}.items()
+
+
+def test_login_waits_for_the_qr_code_that_the_worker_shows(
+    api: Api, logins: LoginStore, queued: Callable[[str, str], list[dict[str, Any]]]
+) -> None:
+    def play_the_worker() -> None:
+        message = None
+        while message is None:
+            message = next(iter(queued("LOGIN_QUEUE_URL", "login_id")), None)
+        login = logins.claim(message["login_id"], "worker-1")
+        logins.show_qr(login, base64.b64encode(b"png").decode(), expires_at=utc_now())
+
+    worker = threading.Thread(target=play_the_worker)
+    worker.start()
+    answer = api.post("/api/v1/accounts/login", {"account_name": "new_user_id"})
+    worker.join()
+
+    assert answer.status_code == 200
+    assert base64.b64decode(answer.json()["qr_code_base64"]) == b"png"
+    login_id = answer.json()["login_id"]
+    assert api.get(f"/api/v1/accounts/login/{login_id}").json()["status"] == "pending"
+
+    login = logins.get(login_id)
+    logins.end(login, LoginState.SUCCESS)
+    done = api.get(f"/api/v1/accounts/login/{login_id}").json()
+    assert (done["status"], done["msg"]) == ("success", "Login successful")
+
+
+def test_a_login_whose_worker_refuses_it_fails_with_the_cause(api: Api, logins: LoginStore) -> None:
+    login = logins.claim(logins.create("someone").id, "worker-1")
+    logins.end(login, LoginState.FAILED, LoginRefused("该二维码异常"))
+
+    answer = api.get(f"/api/v1/accounts/login/{login.id}").json()
+
+    assert (answer["status"], answer["msg"]) == ("failed", "该二维码异常")
+    assert answer["error"]["code"] == "platform.login_refused"
+
+
+def test_delete_removes_the_account_with_its_sessions_and_evidence(
+    api: Api, cloud: Cloud, accounts: AccountStore, account_name: str
+) -> None:
+    from chalicelib.accounts.store import storage_prefix
+
+    s3, bucket = cloud.client("s3"), cloud.variable("PRIVATE_BUCKET")
+    for kind in ("sessions", "evidence"):
+        s3.put_object(Bucket=bucket, Key=f"{storage_prefix(kind, account_name)}1", Body=b"secret")
+
+    answer = api.delete(f"/api/v1/accounts/{account_name}")
+
+    assert answer.status_code == 200
+    assert accounts.find(account_name) is None
+    for kind in ("sessions", "evidence"):
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix=storage_prefix(kind, account_name))
+        assert listed["KeyCount"] == 0
+    assert api.delete(f"/api/v1/accounts/{account_name}").status_code == 404
+
+
+def test_an_account_name_in_chinese_works_in_body_and_path(api: Api, accounts: AccountStore) -> None:
+    from chalicelib.accounts.store import Profile
+
+    accounts.log_in("我的账号", Profile("7", "七", None), session_version=1)
+
+    assert any(entry["id"] == "我的账号" for entry in api.get("/api/v1/accounts").json()["data"])
+    assert api.delete("/api/v1/accounts/我的账号").status_code == 200
+
+
+def test_a_reviewed_task_is_approved_or_rejected_once(
+    api: Api, body: dict[str, Any], tasks: TaskStore, queued: Callable[[str, str], list[dict[str, Any]]]
+) -> None:
+    task_id = api.post("/api/v1/publish", {**body, "manual_review": True}).json()["id"]
+    assert api.post(f"/api/v1/tasks/{task_id}/approve").status_code == 409
+
+    task = tasks.claim(task_id, states.CLAIM, lease_until=utc_now())
+    tasks.move(task_id, states.REHEARSE, epoch=task.epoch)
+    assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "pending"
+    queued("PUBLISH_QUEUE_URL", task_id)
+
+    assert api.post(f"/api/v1/tasks/{task_id}/approve").json()["state"] == "queued"
+    assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
+    refused = api.post(f"/api/v1/tasks/{task_id}/reject")
+    assert (refused.status_code, refused.json()["code"]) == (409, "task.state_conflict")

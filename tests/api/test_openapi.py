@@ -1,0 +1,105 @@
+"""The document and the routes are one thing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from app import app
+from chalicelib import errors
+from chalicelib.api.meta import operations
+from chalicelib.api.openapi import document
+
+if TYPE_CHECKING:
+    from tests.conftest import Api
+
+DOCUMENT = document(operations())
+
+
+def test_the_document_is_valid_openapi_3_1() -> None:
+    assert DOCUMENT["openapi"].startswith("3.1")
+    validate(DOCUMENT)
+
+
+def test_every_route_of_the_app_is_documented_and_the_reverse() -> None:
+    served = {(path, method.lower()) for path, methods in app.routes.items() for method in methods}
+    documented = {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+    assert served == documented
+
+
+def test_the_reference_routes_are_there() -> None:
+    assert {
+        ("/api/v1/publish", "post"),
+        ("/api/v1/tasks/{task_id}", "get"),
+        ("/api/v1/accounts", "get"),
+        ("/api/v1/accounts/login", "post"),
+        ("/api/v1/accounts/login/{login_id}", "get"),
+        ("/api/v1/accounts/{account_name}", "delete"),
+    } <= {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+
+def test_the_nine_fields_of_publish_are_there_and_nothing_else() -> None:
+    schema = DOCUMENT["components"]["schemas"]["PublishRequest"]
+
+    assert set(schema["properties"]) == {
+        "video_url",
+        "title",
+        "description",
+        "tags",
+        "cover_path",
+        "claim_type",
+        "schedule_time",
+        "account_name",
+        "manual_review",
+    }
+    assert schema["additionalProperties"] is False
+
+
+def test_every_operation_documents_its_errors_as_problems() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            assert "500" in operation["responses"]
+            for status, response in operation["responses"].items():
+                if status >= "400":
+                    assert list(response["content"]) == ["application/problem+json"]
+
+
+def _subclasses(error: type[errors.PublisherError]) -> list[type[errors.PublisherError]]:
+    return [error, *(deeper for below in error.__subclasses__() for deeper in _subclasses(below))]
+
+
+@pytest.mark.parametrize("error", _subclasses(errors.PublisherError), ids=lambda error: error.__name__)
+def test_every_error_says_what_to_do(error: type[errors.PublisherError]) -> None:
+    assert error.code
+    assert error.title
+    assert error.next_step
+    assert 400 <= error.status < 600
+
+
+def test_the_gateways_own_answers_use_the_codes_of_the_error_tree() -> None:
+    from local.template import load_template
+
+    template = load_template(Path(__file__).parents[2] / ".chalice" / "resources.yml")
+    known = {error.code: error for error in _subclasses(errors.PublisherError)}
+    for response in template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"].values():
+        body = response["ResponseTemplates"]["application/json"]
+        problem: dict[str, Any] = json.loads(
+            body.replace("$context.error.messageString", '"x"').replace("$context.status", "400")
+        )
+        assert problem["title"] == known[problem["code"]].title
+
+
+@pytest.mark.system
+def test_the_document_and_the_docs_page_are_served(api: Api) -> None:
+    assert api.get("/openapi.json").json() == DOCUMENT
+    docs = api.get("/docs")
+    assert docs.headers["Content-Type"].startswith("text/html")
+    assert "<script" not in docs.text
+    for path in DOCUMENT["paths"]:
+        assert path in docs.text
+    assert "docs" in api.get("/").text

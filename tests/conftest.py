@@ -1,0 +1,111 @@
+"""What every test may use: a clean environment, and the emulated AWS with the shipped template on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from local.chromium import find_chromium
+from local.emulator import client_environment, make_client, running_emulator
+from local.processes import ChildProcess, clean_environment
+from local.stack import deploy
+from local.template import API_HANDLER, FunctionSpec, functions, load_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = load_template(ROOT / ".chalice" / "resources.yml")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """No credentials, proxies or settings of whoever runs the tests reach the code under test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("AWS_", "VOLC_", "DOUYIN_")) or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    path = find_chromium()
+    if path is None:
+        pytest.fail("no Chromium was found: run make test, which installs one, or set CHROMIUM_PATH")
+    return path
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The emulated AWS with the data resources of the shipped template."""
+
+    endpoint: str
+    functions: dict[str, FunctionSpec]
+
+    def client(self, service: str) -> Any:
+        return make_client(service, self.endpoint)
+
+    def variable(self, name: str) -> str:
+        """The value that the functions get for an environment variable, e.g. TASKS_TABLE."""
+        return next(spec.environment[name] for spec in self.functions.values() if name in spec.environment)
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    import json
+
+    from app import app
+
+    parameters = {"BrowserImageUri": "none", "VolcUtmSources": "test_channel"}
+    config = json.loads((ROOT / ".chalice" / "config.json").read_text())
+    with running_emulator(tmp_path_factory.mktemp("aws")) as endpoint:
+        outputs = deploy(endpoint, "publisher", TEMPLATE, parameters)
+        specs = functions(TEMPLATE, config, app, outputs=outputs, parameters=parameters)
+        yield Cloud(endpoint, {spec.name: spec for spec in specs})
+
+
+class Api:
+    """The API over a real socket."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def __call__(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        return self.session.request(method, self.origin + path, timeout=30, **arguments)
+
+    def get(self, path: str, **arguments: Any) -> requests.Response:
+        return self("GET", path, **arguments)
+
+    def post(self, path: str, body: Any = None, **arguments: Any) -> requests.Response:
+        return self("POST", path, json=body, **arguments)
+
+    def delete(self, path: str, **arguments: Any) -> requests.Response:
+        return self("DELETE", path, **arguments)
+
+
+@pytest.fixture(scope="session")
+def api(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The API alone: no worker takes what it puts on the queues."""
+    folder = tmp_path_factory.mktemp("api")
+    environment = clean_environment(
+        folder / "tmp", {**client_environment(cloud.endpoint), **cloud.functions[API_HANDLER].environment}
+    )
+    process = ChildProcess(
+        "api",
+        [sys.executable, "-m", "local.api", "--port", "0", "--exit-on-stdin-eof"],
+        env=environment,
+        log_path=folder / "api.log",
+    )
+    client = Api(process.start())
+    yield client
+    client.session.close()
+    process.stop()
