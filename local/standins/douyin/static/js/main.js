@@ -1,5 +1,6 @@
 // The router: one shell for all addresses, rendered after the site knows who is asking.
 
+import { LoggedOut } from "./api.js";
 import { clearFloating, fill, pace } from "./dom.js";
 import { home } from "./pages/home.js";
 import { login } from "./pages/login.js";
@@ -7,7 +8,7 @@ import { manage } from "./pages/manage.js";
 import { post } from "./pages/post.js";
 import { frame } from "./pages/frame.js";
 import { upload } from "./pages/upload.js";
-import { onNavigate, refresh, site } from "./state.js";
+import { leaveForLogin, onNavigate, refresh, site } from "./state.js";
 
 const PAGES = [
   [/^\/creator-micro\/home\/?$/, home, "home"],
@@ -39,4 +40,10 @@ async function render() {
 
 onNavigate(render);
 addEventListener("popstate", render);
+// Whatever a page was asking for when the login ended.
+addEventListener("unhandledrejection", (event) => {
+  if (!(event.reason instanceof LoggedOut)) return;
+  event.preventDefault();
+  leaveForLogin();
+});
 render();

@@ -25,8 +25,12 @@ export function navigate(path) {
   return render();
 }
 
-/** The login is gone: leave for the login page and remember where we were. */
+/** The login is gone: leave for the login page and remember where we were, or show it in place. */
 export function leaveForLogin() {
+  if (site.scenario.logged_out === "stay") {
+    location.reload();
+    return;
+  }
   const here = location.origin + location.pathname + location.search;
   location.assign(`/?redirect_url=${encodeURIComponent(here)}`);
 }

@@ -135,7 +135,11 @@ class Mention {
     this.editor = editor;
     this.session = null;
     this.asked = 0;
-    addEventListener("keydown", (event) => event.key === "Escape" && this.dismiss());
+    const leave = (event) => {
+      if (!editor.node.isConnected) removeEventListener("keydown", leave);
+      else if (event.key === "Escape") this.dismiss();
+    };
+    addEventListener("keydown", leave);
   }
 
   async type(node, start, word) {
