@@ -1,8 +1,8 @@
 """The API through Chalice's local server: `python -m local.api --port N [--exit-on-stdin-eof]`.
 
 Chalice plays API Gateway here; what it plays differently is put right: a route that does not exist answers as
-the template's GatewayResponses say, and nothing answers a foreign Host, so that no web page can drive the API by
-rebinding a name to loopback.
+the template's GatewayResponses say, and nothing answers a foreign Host, so that no web page can drive the API
+by rebinding a name to loopback.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from app import app
 from local.chromium import find_chromium
 from local.emulator import client_environment, make_client, running_emulator
 from local.processes import ChildProcess, clean_environment
@@ -59,10 +61,6 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    import json
-
-    from app import app
-
     parameters = {"BrowserImageUri": "none", "VolcUtmSources": "test_channel"}
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())
     with running_emulator(tmp_path_factory.mktemp("aws")) as endpoint:

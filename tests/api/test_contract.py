@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.accounts.logins import LoginState, LoginStore
+from chalicelib.accounts.store import Profile, storage_prefix
 from chalicelib.clock import utc_now
 from chalicelib.errors import LoginRefused
 from chalicelib.publishing import states
@@ -42,7 +43,7 @@ def test_publish_answers_with_an_id_and_pending(
     assert answer.status_code == 200
     assert answer.json()["status"] == "pending"
     task_id = answer.json()["id"]
-    assert uuid.UUID(task_id)
+    assert str(uuid.UUID(task_id)) == task_id
     assert answer.headers["Location"] == f"/api/v1/tasks/{task_id}"
     assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
 
@@ -140,8 +141,6 @@ def test_a_login_whose_worker_refuses_it_fails_with_the_cause(api: Api, logins: 
 def test_delete_removes_the_account_with_its_sessions_and_evidence(
     api: Api, cloud: Cloud, accounts: AccountStore, account_name: str
 ) -> None:
-    from chalicelib.accounts.store import storage_prefix
-
     s3, bucket = cloud.client("s3"), cloud.variable("PRIVATE_BUCKET")
     for kind in ("sessions", "evidence"):
         s3.put_object(Bucket=bucket, Key=f"{storage_prefix(kind, account_name)}1", Body=b"secret")
@@ -157,8 +156,6 @@ def test_delete_removes_the_account_with_its_sessions_and_evidence(
 
 
 def test_an_account_name_in_chinese_works_in_body_and_path(api: Api, accounts: AccountStore) -> None:
-    from chalicelib.accounts.store import Profile
-
     accounts.log_in("我的账号", Profile("7", "七", None), session_version=1)
 
     assert any(entry["id"] == "我的账号" for entry in api.get("/api/v1/accounts").json()["data"])

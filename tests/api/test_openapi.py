@@ -13,6 +13,7 @@ from app import app
 from chalicelib import errors
 from chalicelib.api.meta import operations
 from chalicelib.api.openapi import document
+from local.template import load_template
 
 if TYPE_CHECKING:
     from tests.conftest import Api
@@ -82,8 +83,6 @@ def test_every_error_says_what_to_do(error: type[errors.PublisherError]) -> None
 
 
 def test_the_gateways_own_answers_use_the_codes_of_the_error_tree() -> None:
-    from local.template import load_template
-
     template = load_template(Path(__file__).parents[2] / ".chalice" / "resources.yml")
     known = {error.code: error for error in _subclasses(errors.PublisherError)}
     for response in template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"].values():

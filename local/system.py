@@ -1,0 +1,180 @@
+"""The whole system on one machine: starts it in order, watches it, stops it in reverse.
+
+Only the network's edge differs from the cloud: emulated AWS, and stand-ins for Douyin and Volcengine where the
+real ones are not asked for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import sys
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from app import app
+from local.chromium import find_chromium
+from local.emulator import emulator_process, make_client
+from local.options import ROOT, Options, Volcengine
+from local.processes import ChildFailed, ChildProcess, PortBook, clean_environment, port_is_free
+from local.runtime.system import FunctionRuntime
+from local.stack import deploy
+from local.template import API_HANDLER, functions, load_template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+STACK = "social-publisher"
+STANDIN_CHANNEL = "local_default_content"
+STANDIN_ACCESS_KEY = "local-access-key"
+STANDIN_SECRET_KEY = "local-secret-key"
+
+
+class CannotStart(Exception):
+    """The text says why, and what the user can do."""
+
+
+@dataclass
+class System:
+    """Use as a context manager: started inside, stopped after. `say` is told each step of the start."""
+
+    options: Options
+    say: Callable[[str], None] = lambda _: None
+    origin: str = ""
+    endpoint: str = ""
+    douyin_origin: str = ""
+    volcengine: Volcengine = field(default_factory=lambda: Volcengine("", "", "", ""))
+    content_bucket: str = ""
+    _children: list[ChildProcess] = field(default_factory=list)
+    _parts: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> System:
+        with self._parts:
+            self._start()
+            self._parts = self._parts.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._parts.close()
+
+    def _start(self) -> None:
+        options = self.options
+        data = options.data
+        data.mkdir(parents=True, exist_ok=True)
+        self._parts.enter_context(_only_one(data))
+        chromium = find_chromium(headed=options.headed)
+        if chromium is None:
+            raise CannotStart("No Chromium was found. Install one, or set CHROMIUM_PATH.")
+        if not port_is_free(options.port):
+            raise CannotStart(f"Port {options.port} is in use. Choose another one with --port.")
+        ports = PortBook(data / "ports.json")
+
+        self.say("Emulated AWS")
+        self.endpoint = self._serve(emulator_process(data / "aws", ports.port("aws")))
+        self._start_standins(ports)
+
+        self.say("Tables, queues, buckets and keys, from .chalice/resources.yml")
+        template = load_template(ROOT / ".chalice" / "resources.yml")
+        config = json.loads((ROOT / ".chalice" / "config.json").read_text())
+        parameters = {
+            "BrowserImageUri": "local",
+            "DouyinOrigin": self.douyin_origin,
+            "VolcEndpoint": self.volcengine.endpoint,
+            "VolcUtmSources": self.volcengine.utm_sources,
+            "VolcAccessKey": self.volcengine.access_key,
+            "VolcSecretKey": self.volcengine.secret_key,
+        }
+        outputs = deploy(self.endpoint, STACK, template, parameters)
+        specs = functions(template, config, app, outputs=outputs, parameters=parameters)
+        api = next(spec for spec in specs if spec.name == API_HANDLER)
+        self.content_bucket = api.environment["CONTENT_BUCKET"]
+
+        self.say("Workers and schedules")
+        runtime = FunctionRuntime(
+            [spec for spec in specs if spec is not api],
+            self.endpoint,
+            data,
+            env={
+                "CHROMIUM_PATH": chromium,
+                "BROWSER_MODE": "headed" if options.headed else "headless",
+                "MEDIA_ALLOW_LOOPBACK": ",".join(self._media_hosts()),
+            },
+            tick_at_start=("sweep",),
+            invoke_port=ports.port("functions"),
+        )
+        self._parts.enter_context(runtime)
+
+        self.say("API")
+        environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment})
+        self._serve(self._server("api", "local.api", options.port, environment))
+        self.origin = f"http://localhost:{options.port}"
+
+    def _start_standins(self, ports: PortBook) -> None:
+        data = self.options.data
+        environment = clean_environment(data / "tmp")
+        if self.options.douyin_origin:
+            self.douyin_origin = self.options.douyin_origin
+        else:
+            self.say("Stand-in for Douyin's creator center")
+            extra = ["--data", str(data / "douyin")]
+            self.douyin_origin = self._serve(
+                self._server("douyin", "local.standins.douyin", ports.port("douyin"), environment, extra)
+            )
+        if self.options.volcengine:
+            self.volcengine = self.options.volcengine
+        else:
+            self.say("Stand-in for Volcengine's content service")
+            extra = ["--data", str(data / "volcengine"), "--utm-source", STANDIN_CHANNEL]
+            extra += ["--access-key", STANDIN_ACCESS_KEY, "--secret-key", STANDIN_SECRET_KEY]
+            port = ports.port("volcengine")
+            endpoint = self._serve(
+                self._server("volcengine", "local.standins.volcengine", port, environment, extra)
+            )
+            self.volcengine = Volcengine(endpoint, STANDIN_ACCESS_KEY, STANDIN_SECRET_KEY, STANDIN_CHANNEL)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulated AWS."""
+        return make_client(service, self.endpoint)
+
+    def check(self) -> None:
+        """Raises ChildFailed where a part of the system has ended by itself."""
+        for child in self._children:
+            if child.poll() is not None:
+                raise ChildFailed(f"{child.name} has ended by itself; see {self.options.data / 'logs'}.")
+
+    def _server(
+        self, name: str, module: str, port: int, environment: dict[str, str], extra: list[str] | None = None
+    ) -> ChildProcess:
+        argv = [sys.executable, "-m", module, "--port", str(port), "--exit-on-stdin-eof", *(extra or [])]
+        return ChildProcess(name, argv, env=environment, log_path=self.options.data / "logs" / f"{name}.log")
+
+    def _serve(self, child: ChildProcess) -> str:
+        origin = child.start()
+        self._children.append(child)
+        self._parts.callback(child.stop)
+        return origin
+
+    def _media_hosts(self) -> list[str]:
+        hosts = list(self.options.allow_media_from)
+        if not self.options.douyin_origin:
+            hosts.append(urlsplit(self.douyin_origin).netloc)
+        return hosts
+
+
+@contextmanager
+def _only_one(data: Path) -> Iterator[None]:
+    """Holds a folder for one system at a time; the lock goes with the process that has it."""
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart(
+                f"Another system runs on {data}. Stop it, or choose another folder with --data."
+            ) from None
+        yield

@@ -1,0 +1,126 @@
+"""Accounts and logins on the real tables."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.accounts.logins import LIFE, WORKER_SILENCE, LoginState, LoginStore
+from chalicelib.accounts.store import AccountState, AccountStore, Profile
+from chalicelib.clock import utc_now
+from chalicelib.dynamodb import ConditionFailed
+from chalicelib.errors import AccountNotFound, LoginNotFound, LoginRequired, StateConflict
+
+if TYPE_CHECKING:
+    from tests.conftest import Cloud
+
+pytestmark = pytest.mark.system
+
+PROFILE = Profile("7001", "小明", "https://example.com/a.png")
+
+
+@pytest.fixture
+def name() -> str:
+    return f"a{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def accounts(cloud: Cloud) -> AccountStore:
+    return AccountStore(cloud.client("dynamodb"), cloud.variable("ACCOUNTS_TABLE"))
+
+
+@pytest.fixture
+def logins(cloud: Cloud) -> LoginStore:
+    return LoginStore(cloud.client("dynamodb"), cloud.variable("LOGINS_TABLE"))
+
+
+def test_a_login_registers_the_account(accounts: AccountStore, name: str) -> None:
+    account = accounts.log_in(name, PROFILE, session_version=5)
+
+    assert (account.nickname, account.uid, account.session_version) == ("小明", "7001", 5)
+    assert accounts.get(name) == account
+    assert account in accounts.list()
+    account.require_login()
+
+
+def test_a_second_login_keeps_what_the_account_was(accounts: AccountStore, name: str) -> None:
+    first = accounts.log_in(name, PROFILE, session_version=5)
+    second = accounts.log_in(name, Profile("7001", "大明", None), session_version=6)
+
+    assert second.created_at == first.created_at
+    assert (second.nickname, second.avatar_url) == ("大明", None)
+
+
+def test_an_older_session_never_replaces_a_newer_one(accounts: AccountStore, name: str) -> None:
+    old = accounts.log_in(name, PROFILE, session_version=5)
+    accounts.log_in(name, PROFILE, session_version=9)
+
+    with pytest.raises(ConditionFailed):
+        accounts.log_in(name, PROFILE, session_version=7)
+    assert accounts.refresh_session(old, session_version=8) is False
+    assert accounts.mark_expired(old) is False
+    assert accounts.get(name).session_version == 9
+    assert accounts.get(name).state is AccountState.LOGGED_IN
+
+
+def test_an_expired_account_must_log_in(accounts: AccountStore, name: str) -> None:
+    assert accounts.mark_expired(accounts.log_in(name, PROFILE, session_version=5))
+
+    with pytest.raises(LoginRequired, match=name):
+        accounts.get(name).require_login()
+
+
+def test_a_deleted_account_is_not_brought_back_by_a_job_that_still_runs(
+    accounts: AccountStore, name: str
+) -> None:
+    account = accounts.log_in(name, PROFILE, session_version=5)
+    accounts.delete(name)
+
+    assert accounts.refresh_session(account, session_version=6) is False
+    assert accounts.mark_expired(account) is False
+    with pytest.raises(AccountNotFound):
+        accounts.get(name)
+
+
+def test_a_login_is_claimed_once(logins: LoginStore) -> None:
+    login = logins.create("someone")
+    logins.claim(login.id, "worker-1")
+
+    with pytest.raises(StateConflict):
+        logins.claim(login.id, "worker-2")
+
+
+def test_a_login_that_has_ended_takes_no_more_writes(logins: LoginStore) -> None:
+    login = logins.claim(logins.create("someone").id, "worker-1")
+    logins.end(login, LoginState.SUCCESS)
+
+    with pytest.raises(StateConflict):
+        logins.report(login, LoginState.SCANNED)
+    assert logins.poll(login.id).state is LoginState.SUCCESS
+
+
+def test_the_qr_code_is_gone_once_it_was_scanned(logins: LoginStore) -> None:
+    login = logins.claim(logins.create("someone").id, "worker-1")
+    shown = logins.show_qr(login, "cG5n", expires_at=utc_now())
+    assert (shown.qr_png, shown.qr_count) == ("cG5n", 1)
+
+    assert logins.report(shown, LoginState.SCANNED).qr_png is None
+
+
+def test_a_login_whose_worker_fell_silent_or_whose_time_is_over_has_expired(logins: LoginStore) -> None:
+    login = logins.claim(logins.create("someone").id, "worker-1")
+    now = utc_now()
+
+    assert login.outcome(now) is LoginState.STARTING
+    assert login.outcome(now + WORKER_SILENCE + timedelta(seconds=2)) is LoginState.EXPIRED
+    waiting = logins.create("someone")
+    assert waiting.outcome(now + WORKER_SILENCE * 2) is LoginState.STARTING
+    assert waiting.outcome(now + LIFE + timedelta(seconds=2)) is LoginState.EXPIRED
+
+
+def test_an_unknown_login_is_not_found(logins: LoginStore) -> None:
+    with pytest.raises(LoginNotFound):
+        logins.poll("unknown")

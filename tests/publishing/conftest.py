@@ -1,0 +1,92 @@
+"""Real stores on the emulated AWS, with a clock that the test turns."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.accounts.store import AccountStore, Profile
+from chalicelib.publishing.dispatch import Dispatcher
+from chalicelib.publishing.store import TaskStore
+from chalicelib.publishing.submission import TaskDesk
+from chalicelib.publishing.task import Submission
+
+if TYPE_CHECKING:
+    from tests.conftest import Cloud
+
+
+@dataclass
+class HandClock:
+    now: datetime = field(default_factory=lambda: datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **amount: float) -> None:
+        self.now += timedelta(**amount)
+
+
+@dataclass
+class Desk:
+    """The task desk and what stands around it. Its queue and table are its own: a sweep sees no other test."""
+
+    clock: HandClock
+    tasks: TaskStore
+    accounts: AccountStore
+    dispatcher: Dispatcher
+    desk: TaskDesk
+    account_name: str
+    sqs: Any
+    queue_url: str
+
+    def submission(self, **fields: Any) -> Submission:
+        return Submission(
+            **{
+                "video_url": "https://example.com/video.mp4",
+                "title": "Video Title",
+                "account_name": self.account_name,
+                **fields,
+            }
+        )
+
+    def sent(self) -> list[str]:
+        """Ids of the tasks whose messages are on the queue; they are taken off."""
+        ids = []
+        while messages := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                ids.append(json.loads(message["Body"])["task_id"])
+        return ids
+
+
+@pytest.fixture
+def desk(cloud: Cloud) -> Desk:
+    name = f"t{uuid.uuid4().hex[:8]}"
+    dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
+    shipped = dynamodb.describe_table(TableName=cloud.variable("TASKS_TABLE"))["Table"]
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=shipped["KeySchema"],
+        AttributeDefinitions=shipped["AttributeDefinitions"],
+        GlobalSecondaryIndexes=[
+            {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+            for index in shipped["GlobalSecondaryIndexes"]
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    queue_url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    clock = HandClock()
+    tasks = TaskStore(dynamodb, name, clock)
+    accounts = AccountStore(dynamodb, cloud.variable("ACCOUNTS_TABLE"), clock)
+    dispatcher = Dispatcher(tasks, sqs, queue_url, clock)
+    accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
+    return Desk(
+        clock, tasks, accounts, dispatcher, TaskDesk(tasks, accounts, dispatcher, clock), name, sqs, queue_url
+    )
