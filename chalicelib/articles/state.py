@@ -1,0 +1,86 @@
+"""Where a channel's scan stands: one small JSON object per channel, moved by conditional writes only.
+
+<prefix>state/utm_source=<u>.json
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from chalicelib.articles.store import PreconditionFailed, encode_json
+from chalicelib.errors import CursorConflict
+
+if TYPE_CHECKING:
+    from chalicelib.articles.store import Store
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CursorState:
+    """What is committed.
+
+    `cursor` is the service's opaque NextToken, "" before the first page. `seq` names the next object to be
+    written, from 1; everything below it is committed. `last_key` is the newest committed object, "" if none.
+    `objects` and `rows` count what was ever committed. `last_success_at` is the end of the last run without an
+    error, `caught_up_at` the last time the scan reached its end, both RFC 3339 in UTC.
+    """
+
+    utm_source: str
+    cursor: str = ""
+    seq: int = 1
+    last_key: str = ""
+    objects: int = 0
+    rows: int = 0
+    last_run_id: str = ""
+    last_success_at: str | None = None
+    caught_up_at: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"version": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        return cls(**{name: item for name, item in value.items() if name != "version"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A state as read or written, with the ETag that the next write is conditional on; None if unwritten."""
+
+    state: CursorState
+    etag: str | None
+
+
+def state_key(prefix: str, utm_source: str) -> str:
+    return f"{prefix}state/utm_source={quote(utm_source, safe='')}.json"
+
+
+def load_state(store: Store, utm_source: str) -> Stored:
+    """The channel's state; a fresh one if it was never written."""
+    found = store.get_json(state_key(store.prefix, utm_source))
+    if found is None:
+        return Stored(CursorState(utm_source), None)
+    value, etag = found
+    return Stored(CursorState.from_dict(value), etag)
+
+
+def commit_state(store: Store, state: CursorState, etag: str | None) -> Stored:
+    """Replaces the state that has `etag` (None: none yet) by `state`.
+
+    Raises CursorConflict if another run has moved the channel meanwhile.
+    """
+    key = state_key(store.prefix, state.utm_source)
+    body = encode_json(state.to_dict())
+    try:
+        return Stored(state, store.put_if(key, body, etag=etag, content_type="application/json"))
+    except PreconditionFailed as error:
+        found = store.get(key)
+        if found is not None and found[0] == body:
+            # Our own write, repeated after its answer was lost: the run id in the body tells.
+            return Stored(state, found[1])
+        raise CursorConflict(
+            f"Another run has moved the cursor of {state.utm_source!r}.", channel=state.utm_source
+        ) from error

@@ -1,0 +1,204 @@
+"""What the sync's tests share: a clock moved by sleeping, the stand-in on a real socket, killed writers."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import requests
+import uvicorn
+
+from chalicelib.articles.client import ContentClient
+from chalicelib.articles.runs import new_run_id
+from chalicelib.articles.scan import run_scan
+from chalicelib.articles.signer import Credentials
+from local.standins.volcengine.app import build_app
+from local.standins.volcengine.catalogue import Catalogue
+from local.standins.volcengine.listener import listen
+from local.standins.volcengine.signature import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+    from chalicelib.articles.runs import RunSummary
+    from chalicelib.articles.scan import PageSource
+
+CHANNEL = "local_default_content"
+ACCESS_KEY = "AKLTtest"
+SECRET_KEY = "c2VjcmV0LW9mLXRoZS10ZXN0cw=="
+
+
+START = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
+
+
+class VirtualClock:
+    """Wall clock and monotonic clock in one, moved by `sleep` alone."""
+
+    def __init__(self) -> None:
+        self._start = START
+        self._elapsed = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def rewind(self) -> None:
+        """Sets the wall clock back to the start; the monotonic clock never goes back."""
+        self._start = START - timedelta(seconds=self._elapsed)
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._elapsed += seconds
+
+
+class Upstream:
+    """The stand-in, served by a thread over a real socket, on a virtual clock shared with its clients."""
+
+    def __init__(self, directory: Path, *, articles: int, session_token: str | None = None) -> None:
+        self.clock = VirtualClock()
+        self.catalogue = Catalogue(
+            directory, utm_source=CHANNEL, count=articles, now=self.clock.now(), span=timedelta(days=2)
+        )
+        app = build_app(
+            self.catalogue,
+            Account(ACCESS_KEY, SECRET_KEY, session_token),
+            now=self.clock.now,
+            monotonic=self.clock.monotonic,
+        )
+        self._listener = listen("127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=0)
+        )
+        # The listener already queues connections, so nobody needs to wait for the thread.
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+        self._server.should_exit = True
+        self._thread.join()
+
+    def client(self, credentials: Credentials | None = None, **options: Any) -> ContentClient:
+        return ContentClient(
+            self.url,
+            credentials or Credentials(ACCESS_KEY, SECRET_KEY),
+            session=self.session,
+            clock=self.clock.now,
+            monotonic=self.clock.monotonic,
+            sleep=self.clock.sleep,
+            **options,
+        )
+
+    def scannable(self) -> list[str]:
+        """Ids that a scan from the start must bring, in order."""
+        return [row["group_id"] for row in self.catalogue.truth(self.clock.now()) if row["scannable"]]
+
+    def fault(self, kind: str, **options: Any) -> None:
+        self.admin("POST", "faults", {"kind": kind, **options})
+
+    def admin(self, method: str, path: str, body: object = None) -> Any:
+        response = self.session.request(method, f"{self.url}/admin/{path}", json=body, timeout=10)
+        response.raise_for_status()
+        return response.json()
+
+
+class Lake:
+    """A channel's lake in a bucket of the emulated S3, and runs against it."""
+
+    def __init__(self, s3: S3Client, bucket: str, upstream: Upstream, prefix: str = "") -> None:
+        self.s3 = s3
+        self.bucket = bucket
+        self.prefix = prefix
+        self.upstream = upstream
+
+    def run(
+        self,
+        *,
+        client: PageSource | None = None,
+        s3: S3Client | None = None,
+        seconds: float = 900,
+        rows_per_object: int = 3000,
+        run_id: str | None = None,
+    ) -> RunSummary:
+        clock = self.upstream.clock
+        end = clock.monotonic() + seconds
+        return run_scan(
+            CHANNEL,
+            client or self.upstream.client(),
+            s3 or self.s3,
+            self.bucket,
+            prefix=self.prefix,
+            run_id=run_id or new_run_id(clock.now()),
+            deadline=lambda: end - clock.monotonic(),
+            clock=clock.now,
+            rows_per_object=rows_per_object,
+        )
+
+    def keys(self, prefix: str = "") -> list[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}"
+        )
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+class KilledWriter:
+    """An S3 client whose process is killed at its nth write, just before or just after it takes effect."""
+
+    def __init__(self, s3: S3Client, *, write: int, after: bool, only: str = "") -> None:
+        self._s3 = s3
+        self._left = write
+        self._after = after
+        self._only = only
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def put_object(self, **arguments: Any) -> Any:
+        if self._only in arguments["Key"]:
+            self._left -= 1
+        if self._left == 0 and not self._after:
+            raise Killed
+        answer = self._s3.put_object(**arguments)
+        if self._left == 0:
+            raise Killed
+        return answer
+
+
+def killed_writer(s3: S3Client, *, write: int, after: bool, only: str = "") -> S3Client:
+    return cast("S3Client", KilledWriter(s3, write=write, after=after, only=only))
+
+
+@contextmanager
+def before_first_put(s3: S3Client, key_part: str, action: Any) -> Iterator[S3Client]:
+    """An S3 client that runs `action` once, before its first write to a key with `key_part` in it."""
+    pending = [action]
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(s3, name)
+
+        def put_object(self, **arguments: Any) -> Any:
+            if pending and key_part in arguments["Key"]:
+                pending.pop()()
+            return s3.put_object(**arguments)
+
+    yield cast("S3Client", Interrupted())
+    assert not pending, "the awaited write never came"
