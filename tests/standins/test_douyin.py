@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from datetime import datetime, timedelta, timezone
@@ -37,7 +38,7 @@ def scan(page: Page, douyin: Standin, user: str = XIAOMAN) -> str:
 
 
 def test_a_work_is_published_from_the_qr_code_to_the_works_list(stranger: Page, douyin: Standin) -> None:
-    douyin.scenario(pace=60, popovers="on")
+    douyin.scenario(pace=30, popovers="on")
     post = PostPage(stranger, douyin.url)
     stranger.goto(f"{douyin.url}/creator-micro/home")
     expect(stranger).to_have_url(re.compile(r"/\?redirect_url=.*creator-micro%2Fhome"))
@@ -136,10 +137,10 @@ def test_risk_control_refuses_the_scan(stranger: Page, douyin: Standin) -> None:
 def test_a_code_drawn_as_svg_is_known_by_its_screenshot(stranger: Page, douyin: Standin) -> None:
     douyin.scenario(qr="svg")
     stranger.goto(douyin.url)
-    code = stranger.locator("#animate_qrcode_container svg").first
-    expect(code).to_be_visible()
+    expect(stranger.locator("#animate_qrcode_container svg").first).to_be_visible()
     expect(stranger.locator("#animate_qrcode_container img")).to_have_count(0)
-    douyin.post("/phone/api/scan", token=douyin.get("/phone/api/qr")[0]["token"])
+    picture = base64.b64encode(stranger.locator("#animate_qrcode_container").screenshot()).decode()
+    assert douyin.post("/phone/api/scan", qr_png_base64=picture)["status"] == "scanned"
     expect(stranger.get_by_text("扫码成功")).to_be_visible()
 
 

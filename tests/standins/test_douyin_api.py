@@ -217,6 +217,17 @@ def test_unknown_switches_and_values_are_refused_with_what_exists(douyin: Standi
     assert douyin.get("/admin/scenario")["qr"] == "png"
 
 
+def test_every_switch_says_what_it_does(douyin: Standin) -> None:
+    switches = douyin.get("/admin/switches")
+    assert switches.keys() == douyin.get("/admin/scenario").keys()
+    assert all(switch["does"] for switch in switches.values())
+    assert switches["post_page"] == {
+        "default": "v2",
+        "accepts": "v2|v1",
+        "does": "address of the post page; v1 renders its form at once",
+    }
+
+
 def test_switches_can_differ_for_one_account(douyin: Standin) -> None:
     douyin.scenario(publish="rejected")
     assert douyin.scenario(user=WALKER, publish="slow:50")["publish"] == "slow:50"

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import clock, passport
-from .scenario import UnknownScenarioError
+from .scenario import SWITCHES, UnknownScenarioError
 from .site import json_object, site_of
 
 
@@ -34,6 +34,16 @@ async def state(request: Request) -> Response:
             ),
             "counters": {row["name"]: row["value"] for row in store.rows("SELECT * FROM counters")},
             "refused": store.rows("SELECT at, user, request, reason FROM refusals ORDER BY number"),
+        }
+    )
+
+
+async def switches(request: Request) -> Response:  # noqa: ARG001
+    """Every switch: its default, what it accepts, what it does."""
+    return JSONResponse(
+        {
+            name: {"default": switch.default, "accepts": switch.accepts, "does": switch.does}
+            for name, switch in SWITCHES.items()
         }
     )
 
@@ -74,6 +84,7 @@ async def reset(request: Request) -> Response:
 routes = [
     Route("/admin/works", works),
     Route("/admin/state", state),
+    Route("/admin/switches", switches),
     Route("/admin/scenario", get_scenario),
     Route("/admin/scenario", set_scenario, methods=["POST"]),
     Route("/admin/scenario", reset_scenario, methods=["DELETE"]),

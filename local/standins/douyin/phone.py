@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from . import passport
+from . import clock, passport
 from .site import Site, json_object, origin_of, site_of
 from .store import Row
 from .users import USERS
 
+_ON_SCREEN = 5
 _PAGE = Path(__file__).parent / "static" / "phone.html"
 
 
@@ -114,6 +115,9 @@ def _qr_of_picture(site: Site, text: str) -> tuple[Row | None, Response]:
     if issued is not None:
         return passport.find_qr(site, issued["token"]), _error(404, "no such code")
     live = passport.live_qrs(site)
+    if len(live) > 1:
+        # A page that shows a code keeps asking for it; the others were closed.
+        live = [code for code in live if clock.now() - code["polled"] < _ON_SCREEN] or live
     if len(live) == 1:
         return passport.find_qr(site, live[0]["token"]), _error(404, "no such code")
     return None, _error(409, f"cannot tell which code this is: {len(live)} are alive")

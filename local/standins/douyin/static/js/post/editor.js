@@ -30,7 +30,8 @@ export class Editor {
       this.zone,
       el(
         "div",
-        { class: "toolbar-BNs4Fh" },
+        // Without this a click here would take the caret out of the text.
+        { class: "toolbar-BNs4Fh", on: { mousedown: (event) => event.preventDefault() } },
         el("span", { class: "tool-Ud5Wy8", text: "#添加话题", on: { click: () => this.insert("#") } }),
         el("span", { class: "tool-Ud5Wy8", text: "@好友", on: { click: () => this.insert("@") } }),
         this.counter,

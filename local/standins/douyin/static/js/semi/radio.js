@@ -38,5 +38,5 @@ export function labelRadios(options, chosen, onChange) {
     label.dataset.checked = String(options[index].value === chosen);
     label.firstChild.checked = options[index].value === chosen;
   });
-  return el("div", { class: "radio-group-Nw9Qe2" }, labels);
+  return el("div", { class: "group-Nw9Qe2" }, labels);
 }
