@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -40,7 +41,12 @@ class StackFailed(Exception):
 
 
 def deploy(
-    endpoint: str, stack_name: str, template: Template, parameters: Mapping[str, str] | None = None
+    endpoint: str,
+    stack_name: str,
+    template: Template,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    client: ClientFactory | None = None,
 ) -> dict[str, str]:
     """Creates the stack, updates it where it differs, or leaves it, and returns its outputs by name.
 
@@ -48,10 +54,7 @@ def deploy(
     key: what a new template no longer has stays behind. The emulator saves a deployment as one, so a kill
     leaves nothing or everything of it and the next call finds a stack in a final state. Raises StackFailed.
     """
-
-    def client(service: str) -> Any:
-        return make_client(service, endpoint)
-
+    client = client or partial(make_client, endpoint=endpoint)
     reduced = data_template(template)
     cloudformation: CloudFormationClient = client("cloudformation")
     _bring_up(cloudformation, stack_name, reduced, parameter_values(template, parameters or {}))

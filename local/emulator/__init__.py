@@ -46,10 +46,21 @@ def running_emulator(data_dir: Path, port: int | None = None) -> Iterator[str]:
         process.stop()
 
 
-def make_client(service: str, endpoint: str, *, account: str = ACCOUNT, region: str = REGION) -> Any:
-    """A boto3 client of the emulator for this process, whatever its own environment and files say."""
+def make_client(
+    service: str, endpoint: str, *, account: str = ACCOUNT, region: str = REGION, attempts: int = 3
+) -> Any:
+    """A boto3 client of the emulator for this process, whatever its own environment and files say.
+
+    `attempts` is how often a request is tried in all where the emulator does not answer or is at fault.
+    """
+    from botocore.config import Config  # noqa: PLC0415
+
+    # No proxies: one of the environment's knows nothing of this machine's loopback.
+    config = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": attempts})
     with _SESSION_LOCK:
-        return _session(account, region).client(service, endpoint_url=endpoint)  # type: ignore[call-overload]
+        return _session(account, region).client(  # type: ignore[call-overload]
+            service, endpoint_url=endpoint, config=config
+        )
 
 
 # Making a client is not thread-safe, and a session that is kept spares each one the reading of its models.
