@@ -15,7 +15,6 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -23,13 +22,14 @@ from urllib.parse import urlsplit
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import async_playwright
 
-from chalicelib.errors import ConfigurationError, InternalError
+from chalicelib.errors import BrowserFailed, ConfigurationError
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Sequence
 
     from playwright.async_api import Browser as PlaywrightBrowser
-    from playwright.async_api import BrowserContext, Page, Playwright, StorageState
+    from playwright.async_api import BrowserContext, Page, Playwright, Request, StorageState
 
 logger = logging.getLogger(__name__)
 
@@ -64,17 +64,16 @@ _FLAGS = (
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
 )
 
-# What the creator center talks to: pages and APIs, passport, upload gateways (vod.bytedanceapi.com and
-# imagex.bytedanceapi.com among them), static files, pictures and previews, risk control and captcha. The first
-# two lines are in the captures of 2026-09; the rest are ByteDance's content networks, which its web
-# applications share.
+# What the creator center talks to. The first line is in the captures of 2026-09 (pages, APIs, passport; upload
+# gateways vod. and imagex.bytedanceapi.com); the others are ByteDance's networks for static files, pictures,
+# previews, risk control and captcha, which its web applications share. A host that is missing shows up in the
+# log as a request that was not let through.
 _DOUYIN_HOSTS = (
-    *("*.douyin.com", "*.bytedanceapi.com", "*.douyinpic.com", "*.douyinvod.com", "*.zijieapi.com"),
-    *("*.byteimg.com", "*.bytegoofy.com", "*.bytednsdoc.com", "*.snssdk.com", "*.byted-static.com"),
-    *("*.bytescm.com", "*.bytetos.com", "*.bytecdn.com", "*.bytecdn.cn", "*.byteacctimg.com"),
-    *("*.pstatp.com", "*.amemv.com", "*.ixigua.com", "*.volccdn.com", "*.volces.com"),
-    *("*.bytetcc.com", "*.bytevcloud.com", "*.douyinstatic.com", "*.douyincdn.com", "*.toutiaostatic.com"),
-    *("*.ibytedapm.com", "*.bytehwm.com", "*.zjcdn.com", "*.yhgfb-cn-static.com", "*.bdurl.net"),
+    *("*.douyin.com", "*.bytedanceapi.com"),
+    *("*.douyinpic.com", "*.douyinvod.com", "*.douyinstatic.com", "*.amemv.com", "*.ixigua.com"),
+    *("*.byteimg.com", "*.bytegoofy.com", "*.bytednsdoc.com", "*.bytetos.com", "*.bytescm.com"),
+    *("*.byted-static.com", "*.bytecdn.cn", "*.pstatp.com", "*.volccdn.com", "*.yhgfb-cn-static.com"),
+    *("*.zijieapi.com", "*.snssdk.com", "rmc.bytedance.com"),
 )
 
 
@@ -116,7 +115,7 @@ class Browser:
     async def start(self) -> None:
         """Launches Chromium unless it runs already. May be called early, often and side by side.
 
-        Raises ConfigurationError where there is no such executable, InternalError where it does not come up.
+        Raises ConfigurationError where there is no such executable, BrowserFailed where it does not come up.
         """
         await self._running()
 
@@ -179,7 +178,7 @@ class Browser:
             except (PlaywrightError, TimeoutError) as error:
                 logger.warning("The browser gave no context (attempt %d): %r", attempt + 1, error)
                 self.kill()
-        raise InternalError("The browser was launched afresh and still gave no context.")
+        raise BrowserFailed("The browser was launched afresh and still gave no context.")
 
     async def _close_context(self, context: BrowserContext) -> None:
         try:
@@ -206,7 +205,6 @@ class Browser:
             try:
                 async with asyncio.timeout(_LAUNCH_SECONDS):
                     self._browser = await self._launch()
-                return self._browser
             except (PlaywrightError, TimeoutError, OSError) as error:
                 if "executable doesn't exist" in str(error).lower():
                     self.kill()
@@ -218,8 +216,10 @@ class Browser:
             except BaseException:
                 self.kill()
                 raise
+            else:
+                return self._browser
         self.kill()
-        raise InternalError("Chromium could not be started.") from failure
+        raise BrowserFailed("Chromium could not be started.") from failure
 
     async def _launch(self) -> PlaywrightBrowser:
         self._mark = uuid.uuid4().hex
@@ -275,6 +275,7 @@ async def open_page(context: BrowserContext) -> Page:
     The context's user agent covers the User-Agent header only; the list of brands is per page.
     """
     page = await context.new_page()
+    page.on("requestfailed", _report_barred)
     browser = context.browser
     if browser is None:
         return page
@@ -302,6 +303,11 @@ async def open_page(context: BrowserContext) -> Page:
         },
     )
     return page
+
+
+def _report_barred(request: Request) -> None:
+    if "ERR_NAME_NOT_RESOLVED" in (request.failure or ""):
+        logger.warning("A request was not let through to %s.", urlsplit(request.url).netloc)
 
 
 def _user_agent(version: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.errors import PageChanged, PageTimeout, PlatformUnreachable, PublisherError
+from chalicelib.errors import BrowserFailed, PageChanged, PageTimeout, PlatformUnreachable, PublisherError
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -151,12 +152,20 @@ def translated(error: Exception, step: str) -> PublisherError:
     if "net::ERR_" in message:
         return PlatformUnreachable(f"The step {step!r} met a network failure: {message}", step=step)
     if any(sign in message for sign in _BROWSER_GONE):
-        return PlatformUnreachable(f"The browser went away in the step {step!r}: {message}", step=step)
+        return BrowserFailed(f"The browser went away in the step {step!r}: {message}", step=step)
     return PageChanged(f"The step {step!r} could not act on the page: {message}", step=step)
 
 
+# No picture may show a QR code (it logs in whoever scans it) or a phone number, not even a masked one.
+_ALWAYS_MASKED = (
+    '[aria-label="二维码"], [id*="qrcode"], [class*="qrcode"], input[type="tel"], [class*="verify_input"] input'
+)
+_PHONE = re.compile(r"1\d{2}[\d*]{4,6}\d{2,4}")
+
+
 async def screenshot(page: Page, *, masks: Sequence[Locator] = ()) -> bytes:
-    """What the page shows now, as a JPEG of at most SCREENSHOT_MAX_BYTES with the masked elements blacked out.
+    """What the page shows now, as a JPEG of at most SCREENSHOT_MAX_BYTES. QR codes, phone numbers and `masks`
+    are blacked out.
 
     Empty where no picture could be taken: a job never fails for want of one.
     """
@@ -166,7 +175,7 @@ async def screenshot(page: Page, *, masks: Sequence[Locator] = ()) -> bytes:
             picture = await page.screenshot(
                 type="jpeg",
                 quality=quality,
-                mask=list(masks),
+                mask=[page.locator(_ALWAYS_MASKED), page.get_by_text(_PHONE), *masks],
                 mask_color="#000000",
                 animations="disabled",
                 caret="hide",

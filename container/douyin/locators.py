@@ -1,0 +1,417 @@
+"""The one table of all that the driver looks for in Douyin's pages.
+
+The site changes every four to eight weeks. So each target is anchored on a role, a text or a placeholder, has
+fallbacks, and names where it was seen: "F" in a captured page, "P" in the code of a project that claims live
+runs, "?" unverified. Class names stand here only by the part that is written by hand (`semi-*`, `long-card-`),
+never with the hash that the site's build appends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from playwright.async_api import Locator, Page
+
+from container.evidence import note
+
+Scope = Page | Locator
+Room = Literal["login", "shell", "upload", "form", "cover", "declaration", "schedule", "manage", "challenge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """By ARIA role and accessible name; the name matches whole."""
+
+    role: Any
+    name: str
+
+    def on(self, scope: Scope) -> Locator:
+        return scope.get_by_role(self.role, name=self.name, exact=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """By text: the smallest element whose whole text this is, or, not `exact`, that contains it."""
+
+    text: str | re.Pattern[str]
+    exact: bool = True
+
+    def on(self, scope: Scope) -> Locator:
+        return scope.get_by_text(self.text, exact=self.exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """By a part of the placeholder."""
+
+    text: str
+
+    def on(self, scope: Scope) -> Locator:
+        return scope.get_by_placeholder(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Css:
+    selector: str
+
+    def on(self, scope: Scope) -> Locator:
+        return scope.locator(self.selector)
+
+
+How = Role | Text | Placeholder | Css
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to find: what for, how at best, how else, and where that was seen."""
+
+    purpose: str
+    room: Room
+    source: str
+    primary: How
+    fallbacks: tuple[How, ...] = field(default=())
+
+    @property
+    def ways(self) -> tuple[How, ...]:
+        return (self.primary, *self.fallbacks)
+
+    def on(self, scope: Scope, *, visible: bool = True) -> Locator:
+        """All elements that any way leads to, in the order of the document."""
+        found = [way.on(scope).filter(visible=True) if visible else way.on(scope) for way in self.ways]
+        union = found[0]
+        for other in found[1:]:
+            union = union.or_(other)
+        return union
+
+
+async def find(scope: Scope, target: Target, *, timeout_ms: float, visible: bool = True) -> Locator:
+    """The target, once it is there: by its primary way, else by the first fallback that leads anywhere.
+
+    A fallback that was needed is noted on the timeline. Playwright's TimeoutError where nothing appears.
+    """
+    await target.on(scope, visible=visible).first.wait_for(
+        state="visible" if visible else "attached", timeout=timeout_ms
+    )
+    for number, way in enumerate(target.ways):
+        locator = way.on(scope).filter(visible=True) if visible else way.on(scope)
+        if await locator.count():
+            if number:
+                note(f"{target.purpose}: found only by fallback {number}, {way}")
+            return locator.first
+    # It went away again between the two looks; whoever acts on it waits for it once more.
+    return target.on(scope, visible=visible).first
+
+
+async def shown(scope: Scope, target: Target) -> bool:
+    """Whether any way leads to something visible right now."""
+    return await target.on(scope).count() > 0
+
+
+# Login
+
+QR_IMAGE = Target(
+    purpose="QR code of the login, as an image",
+    room="login",
+    source="F: measured 2026-08, base64 PNG in a data URL",
+    primary=Css('img[aria-label="二维码"]'),
+    fallbacks=(
+        Css('#animate_qrcode_container img[src^="data:image"]'),
+        Css('[class*="scan_qrcode_login_content"] img[src^="data:image"]'),
+        Role("img", "二维码"),
+    ),
+)
+QR_DRAWING = Target(
+    purpose="QR code of the login, drawn as SVG or on a canvas",
+    room="login",
+    source="F: SVG since 2026-09-29 on douyin.com's own panel",
+    primary=Css("#animate_qrcode_container:has(svg, canvas)"),
+    fallbacks=(Css('[class*="qrcode"]:has(> svg, > canvas)'),),
+)
+QR_EXPIRED = Target(
+    purpose="notice that the QR code has expired; a click fetches a new one",
+    room="login",
+    source="P: social-auto-upload, 2026-08",
+    primary=Text(re.compile("二维码(已)?失效")),
+    fallbacks=(Text("点击刷新"),),
+)
+
+# The shell around every page of a logged-in creator
+
+POPOVER_OK = Target(
+    purpose="button that closes a popover about something new",
+    room="shell",
+    source="F: 2026-09, shepherd overlay",
+    primary=Role("button", "我知道了"),
+    fallbacks=(Text("我知道了"),),
+)
+TOAST = Target(
+    purpose="short message of the site",
+    room="shell",
+    source="F: Semi's toast, 2026-09",
+    primary=Css(".semi-toast-content-text"),
+    fallbacks=(Css(".semi-toast-content"), Css('[role="alert"]')),
+)
+
+# Upload page
+
+VIDEO_INPUT = Target(
+    purpose="hidden input that takes the video",
+    room="upload",
+    source="F: 2026-09; hidden, so that it is attached and never visible",
+    primary=Css('input[type="file"][accept*="video"]'),
+    fallbacks=(Css('[class^="container"] input[type="file"]'), Css('input[type="file"]')),
+)
+UPLOAD_INVITATION = Target(
+    purpose="the upload page's invitation",
+    room="upload",
+    source="F: 2026-09",
+    primary=Role("button", "上传视频"),
+    fallbacks=(Text("点击上传", exact=False), Text("上传视频")),
+)
+DRAFT_GIVE_UP = Target(
+    purpose="button that drops an unfinished video of an earlier visit",
+    room="upload",
+    source="F: seen 2026-07 to 2026-09",
+    primary=Role("button", "放弃"),
+    fallbacks=(Text("放弃"), Css('[class^="give-up"]')),
+)
+RETRY_INPUT = Target(
+    purpose="input that takes the video again after a failed upload",
+    room="upload",
+    source="P: social-auto-upload, 2026-08",
+    primary=Css('div.progress-div [class^="upload-btn-input"]'),
+    fallbacks=(Css('input[name="upload-btn"]'), Css('input[type="file"][accept*="video"]')),
+)
+
+# Post page
+
+TITLE = Target(
+    purpose="title",
+    room="form",
+    source="F: 2026-09; the most stable anchor of the page",
+    primary=Placeholder("作品标题"),
+    fallbacks=(Css('input.semi-input[type="text"]'),),
+)
+DESCRIPTION = Target(
+    purpose="description editor",
+    room="form",
+    source="F: 2026-09, Slate",
+    primary=Css('[contenteditable="true"][data-placeholder*="作品简介"]'),
+    fallbacks=(Css('.zone-container[contenteditable="true"]'), Css('[data-slate-editor="true"]')),
+)
+SUGGESTION = Target(
+    purpose="suggested topic",
+    room="form",
+    source="F: 2026-09",
+    primary=Css('[class*="mention-suggest-item-container"]'),
+    fallbacks=(Css('.mention-suggest-mount-dom [class*="mention-suggest-item"]'),),
+)
+SUGGESTION_NAME = Target(
+    purpose="name of a suggested topic",
+    room="form",
+    source="F: 2026-09",
+    primary=Css('[class*="tag-hash-view-name"]'),
+)
+TOPIC_CHIP = Target(
+    purpose="topic in the description that the site took as one",
+    room="form",
+    source="F: 2026-09",
+    primary=Css('[data-mention="#"]'),
+)
+PUBLISH = Target(
+    purpose="button that publishes",
+    room="form",
+    source="F: 2026-09; exact, for 高清发布 stands beside it",
+    primary=Role("button", "发布"),
+    fallbacks=(Css('button:text-is("发布")'),),
+)
+SETTING = Target(
+    purpose="a setting's choices",
+    room="form",
+    source="F: 2026-09, labels over hidden check boxes",
+    primary=Css("label[data-checked]"),
+    fallbacks=(Css("label:has(input)"),),
+)
+SUGGESTION_LAYER = Target(
+    purpose="layer of the suggestions, which may stay behind and take every click; Escape closes it",
+    room="form",
+    source="P: 2026-09",
+    primary=Css('[class*="mention-wrapper"]'),
+    fallbacks=(Css(".mention-suggest-mount-dom > *"),),
+)
+
+# Cover
+
+COVER_CHOOSE = Target(
+    purpose="empty slot of a cover",
+    room="cover",
+    source="F: 2026-09",
+    primary=Text("选择封面"),
+    fallbacks=(Css('[class*="coverControl"] [class^="cover-"]'),),
+)
+COVER_SLOT = Target(
+    purpose="slots of the two covers, each with its shape as a tip",
+    room="cover",
+    source="F: 2026-09",
+    primary=Css('[class*="coverControl-"] > [class*="cover-"]'),
+    fallbacks=(Css('xpath=//*[*[contains(text(), "封面3:4") or contains(text(), "封面4:3")]]'),),
+)
+COVER_NAG = Target(
+    purpose="reminder that the landscape cover is missing; Escape closes it",
+    room="cover",
+    source="F: 2026-09",
+    primary=Css('.dy-creator-content-portal:has-text("立即设置")'),
+    fallbacks=(Text("立即设置", exact=False),),
+)
+COVER_DIALOG = Target(
+    purpose="dialog that sets the covers",
+    room="cover",
+    source="F: 2026-09",
+    primary=Css('[role="dialog"]:has-text("设置竖封面"), [role="dialog"]:has-text("设置横封面")'),
+    fallbacks=(Css(".dy-creator-content-modal"),),
+)
+COVER_INPUT = Target(
+    purpose="input that takes the cover, not the one of the AI panel beside it",
+    room="cover",
+    source="F: 2026-09, four inputs; P: the first one is the wrong one",
+    primary=Css(".semi-upload:has(.semi-upload-drag-area-main-text) input.semi-upload-hidden-input"),
+    fallbacks=(Css('.semi-upload:has-text("点击上传文件或拖拽文件到这里") input[type="file"]'),),
+)
+COVER_DONE = Target(
+    purpose="button that ends the cover dialog",
+    room="cover",
+    source="F: 2026-09",
+    primary=Role("button", "完成"),
+    fallbacks=(Css('button:text-is("完成")'),),
+)
+COVER_RECOMMENDED = Target(
+    purpose="cover that the site recommends",
+    room="cover",
+    source="F: the heading and the class's stem 2026-09; ?: the tag of the pictures beneath",
+    primary=Css('img[class*="recommendCover-"], canvas[class*="recommendCover-"]'),
+    fallbacks=(Css('xpath=//*[contains(text(), "智能推荐封面")]/following::*[self::img or self::canvas]'),),
+)
+
+# Declaration
+
+DECLARATION_ROW = Target(
+    purpose="row of the form that opens the declarations",
+    room="declaration",
+    source="F: 2026-07 and 2026-09",
+    primary=Text("请选择自主声明"),
+    fallbacks=(Text("添加声明"),),
+)
+DECLARATION_DIALOG = Target(
+    purpose="dialog of the declarations",
+    room="declaration",
+    source="F: 2026-07 and 2026-09 (new six), 2026-03 (old six)",
+    primary=Css('[role="dialog"]:has([type="radio"]):has-text("声明")'),
+    fallbacks=(Css('[role="modal"]:has([type="radio"])'), Css('.semi-modal:has([type="radio"])')),
+)
+
+# Schedule
+
+SCHEDULE_INPUT = Target(
+    purpose="date and time of publishing",
+    room="schedule",
+    source="F: 2026-09",
+    primary=Placeholder("日期和时间"),
+    fallbacks=(Css('input[format="yyyy-MM-dd HH:mm"]'),),
+)
+SCHEDULE_PANEL = Target(
+    purpose="panel of the date and time",
+    room="schedule",
+    source="P: 2026-08, Semi's date picker",
+    primary=Css(".semi-popover .semi-datepicker"),
+    fallbacks=(Css('[class*="datepicker-panel"]'),),
+)
+DATE_CELL = Target(
+    purpose="a day of the panel, by its title YYYY-MM-DD",
+    room="schedule",
+    source="P: 2026-08",
+    primary=Css(".semi-datepicker-day"),
+    fallbacks=(Css('[role="gridcell"]'),),
+)
+DATE_NEXT_MONTH = Target(
+    purpose="button to the next month",
+    room="schedule",
+    source="?: Semi's documentation",
+    primary=Role("button", "Next month"),
+    fallbacks=(Css('.semi-datepicker-navigation button:has-text("›")'),),
+)
+TIME_SWITCH = Target(
+    purpose="switch from the days to the time of day",
+    room="schedule",
+    source="P: 2026-08",
+    primary=Css(".semi-datepicker-switch-time"),
+    fallbacks=(Text(re.compile(r"^\s*\d{2}:\d{2}\s*$")),),
+)
+PANEL_CONFIRM = Target(
+    purpose="button that takes the date and time over",
+    room="schedule",
+    source="P: 2026-08",
+    primary=Role("button", "确定"),
+    fallbacks=(Text("确定"),),
+)
+
+TABLE: tuple[Target, ...] = tuple(value for value in tuple(vars().values()) if isinstance(value, Target))
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state of the page, told by texts (within a line that is at most `slack` characters longer, blanks
+    aside) or by selectors.
+    """
+
+    name: str
+    source: str
+    texts: tuple[str, ...] = ()
+    selectors: tuple[str, ...] = ()
+    slack: int = 12
+
+
+MARKS = (
+    Mark(
+        name="login",
+        source="F: 2026-09; the phone form stands beside the QR code all the time",
+        texts=("扫码登录", "手机号登录", "验证码登录", "密码登录", "登录/注册"),
+    ),
+    Mark(
+        name="creator",
+        source="P: stable ids, 2026; the texts as a fallback",
+        texts=("内容管理", "作品管理", "点击上传或直接将视频文件拖入此区域"),
+        slack=2,
+        selectors=(
+            "#douyin-creator-master-side-upload",
+            "#douyin-creator-master-side-upload-wrap",
+            '[id^="douyin-creator-master-menu-nav-"]',
+        ),
+    ),
+    Mark(name="qr_expired", source="P: 2026-08", texts=("二维码失效", "二维码已失效", "点击刷新")),
+    Mark(name="qr_refused", source="P: social-auto-upload #224", texts=("该二维码异常",)),
+    Mark(
+        name="qr_scanned",
+        source="?: 2026-08",
+        texts=("扫码成功", "扫描成功", "请在手机上确认", "手机端确认", "在手机上确认登录"),
+    ),
+    Mark(
+        name="identity",
+        source="F: 2026-05",
+        texts=("请先完成身份验证，以确保为本人操作", "收到的短信验证码"),
+        selectors=("#uc-second-verify", ".second-verify-panel"),
+        slack=40,
+    ),
+    Mark(
+        name="captcha",
+        source="P: several, 2026",
+        texts=("拖动滑块", "完成拼图"),
+        selectors=("#captcha_container", "[class*='captcha_verify_container']", ".secsdk-captcha-drag-icon"),
+    ),
+    Mark(name="form", source="F: 2026-09", selectors=('input[placeholder*="作品标题"]',)),
+    Mark(name="uploaded", source="F: 2026-09", texts=("重新上传",), slack=2),
+    Mark(name="upload_failed", source="F: 2026-09", texts=("上传失败",), slack=2),
+    Mark(name="no_declaration", source="P: several, 2026", texts=("未添加自主声明",), slack=2),
+    Mark(name="publishing", source="P: 2026", texts=("正在发布",)),
+)

@@ -1,0 +1,109 @@
+"""The site's own schedule: a date and time in Asia/Shanghai, chosen in its panel and read back.
+
+The field starts at now + 2 h and fills itself again when it is cleared; typing and Enter may silently keep that
+default (social-auto-upload #17, #142), so that a time is typed only to be confirmed in the panel, and is
+believed only once it was read back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from chalicelib.clock import SHANGHAI
+from chalicelib.errors import FormMismatch
+from container.douyin.act import ACTION_MS, reaches
+from container.douyin.locators import (
+    DATE_CELL,
+    DATE_NEXT_MONTH,
+    PANEL_CONFIRM,
+    SCHEDULE_INPUT,
+    SCHEDULE_PANEL,
+    TIME_SWITCH,
+    find,
+)
+from container.evidence import note
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from playwright.async_api import Locator, Page
+
+_FORMAT = "%Y-%m-%d %H:%M"
+_READ_MS = 3_000
+
+
+async def set_schedule(page: Page, publish_at: datetime) -> None:
+    """Sets the time in the open schedule field. FormMismatch where the field keeps another one."""
+    wanted = shanghai_text(publish_at)
+    field = await find(page, SCHEDULE_INPUT, timeout_ms=ACTION_MS)
+    for way in (_by_panel, _by_typing):
+        try:
+            await way(page, field, wanted)
+        except PlaywrightTimeout as error:
+            note(f"schedule: {way.__name__.strip('_')} failed: {str(error).splitlines()[0]}")
+            await page.keyboard.press("Escape")
+        if await _reads(field, wanted):
+            return
+    raise FormMismatch(
+        f"The schedule reads {await field.input_value()!r} instead of {wanted!r} (Asia/Shanghai).",
+        field="schedule_time",
+    )
+
+
+async def read_schedule(page: Page) -> str:
+    """What the field shows, `YYYY-MM-DD HH:mm`; empty where there is no such field."""
+    field = SCHEDULE_INPUT.on(page).first
+    return (await field.input_value()).strip() if await field.count() else ""
+
+
+def shanghai_text(instant: datetime) -> str:
+    return instant.astimezone(SHANGHAI).strftime(_FORMAT)
+
+
+async def _by_panel(page: Page, field: Locator, wanted: str) -> None:
+    day, _, time = wanted.partition(" ")
+    panel = await _open_panel(page, field)
+    cell = DATE_CELL.on(panel).and_(page.locator(f'[title="{day}"]')).first
+    if not await reaches(cell, "visible", timeout_ms=1_000):
+        await DATE_NEXT_MONTH.on(panel).first.click(timeout=ACTION_MS)
+    await cell.click(timeout=_READ_MS)
+    await TIME_SWITCH.on(panel).first.click(timeout=_READ_MS)
+    for unit, value in zip(("hour", "minute"), time.split(":"), strict=True):
+        wheel = panel.locator(f'[class*="list-{unit}"]')
+        # The chosen one carries its unit: 08时.
+        await wheel.locator("li", has_text=re.compile(rf"^\s*{value}\s*[时分点]?\s*$")).first.click(
+            timeout=_READ_MS
+        )
+    await PANEL_CONFIRM.on(panel).first.click(timeout=_READ_MS)
+
+
+async def _by_typing(page: Page, field: Locator, wanted: str) -> None:
+    panel = await _open_panel(page, field)
+    await field.press("ControlOrMeta+A")
+    await page.keyboard.insert_text(wanted)
+    confirm = PANEL_CONFIRM.on(panel).first
+    if await confirm.is_visible():
+        await confirm.click(timeout=_READ_MS)
+    else:
+        await field.press("Enter")
+
+
+async def _open_panel(page: Page, field: Locator) -> Locator:
+    await field.click(timeout=ACTION_MS)
+    return await find(page, SCHEDULE_PANEL, timeout_ms=_READ_MS)
+
+
+async def _reads(field: Locator, wanted: str) -> bool:
+    try:
+        await field.page.wait_for_function(
+            "([field, wanted]) => field.value.trim() === wanted",
+            arg=[await field.element_handle(timeout=ACTION_MS), wanted],
+            polling=50,
+            timeout=_READ_MS,
+        )
+    except PlaywrightTimeout:
+        return False
+    return True

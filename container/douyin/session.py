@@ -1,0 +1,47 @@
+"""Whether the session is alive: told by what the page shows, never by how long it takes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from chalicelib.errors import CaptchaRequired, PageTimeout, SessionExpired
+from container.douyin.sight import Sight, look_again
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+# What the site's APIs answer to a stranger: 用户未登录.
+LOGGED_OUT_STATUS = "8"
+
+
+async def ensure_logged_in(page: Page, *, timeout_ms: float) -> None:
+    """Waits until the page shows whether somebody is logged in.
+
+    SessionExpired on proof: the login panel, whether the site went to its front page (and kept the wanted
+    address in `redirect_url`) or shows the panel in place. CaptchaRequired where one stands in the way.
+    PageTimeout where the page shows neither: a slow network proves nothing.
+    """
+    sight: Sight | None = None
+    end = time.monotonic() + timeout_ms / 1000
+    while (left := end - time.monotonic()) > 0:
+        sight = await look_again(page, sight, timeout_ms=left * 1000)
+        if sight is None:
+            break
+        refuse_strangers(sight)
+        if sight.shows("creator"):
+            return
+    raise PageTimeout(f"The page showed nothing that is known within {timeout_ms / 1000:.0f} s.")
+
+
+def refuse_strangers(sight: Sight) -> None:
+    """SessionExpired where the page proves that nobody is logged in, CaptchaRequired where it shows one."""
+    if sight.shows("creator", "form"):
+        return
+    if sight.shows("captcha"):
+        raise CaptchaRequired("The site asks for a captcha before it shows the page.")
+    if sight.shows("login"):
+        wanted = parse_qs(urlsplit(sight.url).query).get("redirect_url")
+        how = f"the site went to its login page instead of {wanted[0]}" if wanted else "the page asks to log in"
+        raise SessionExpired(f"The session is over: {how}.")

@@ -1,0 +1,141 @@
+"""What a page shows, in one look: which of the known marks, how far an upload is, which QR code.
+
+One evaluation in the page answers for all marks at once, and a wait ends within a tenth of a second of the
+change it waits for; Playwright's own waits look twice a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from container.douyin.locators import MARKS, QR_DRAWING, QR_IMAGE, TOAST, Css, Target
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+_LOOK_EVERY_MS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """`marks` are names of MARKS. `percent` is of a running upload. `qr` is the source of the QR's image, or
+    the markup of its drawing. `phone` is a masked number such as 183******91. `signature` differs where any of
+    it does.
+    """
+
+    url: str
+    marks: frozenset[str]
+    percent: int | None
+    qr: str | None
+    qr_is_image: bool
+    phone: str | None
+    toasts: tuple[str, ...]
+    signature: str
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    def shows(self, *marks: str) -> bool:
+        """Whether any of them is shown."""
+        return not self.marks.isdisjoint(marks)
+
+
+async def look(page: Page) -> Sight:
+    """The page as it is now. Playwright's Error where it is navigating away at this moment."""
+    return _sight(await page.evaluate(_LOOK, _TABLE))
+
+
+async def look_again(page: Page, known: Sight | None, *, timeout_ms: float) -> Sight | None:
+    """The page once it differs from `known`; None where it does not within the time."""
+    try:
+        handle = await page.wait_for_function(
+            f"([table, known]) => {{ const seen = ({_LOOK})(table); "
+            "return seen.signature === known ? null : seen; }",
+            arg=[_TABLE, known.signature if known else ""],
+            polling=_LOOK_EVERY_MS,
+            timeout=max(1.0, timeout_ms),
+        )
+        seen = await handle.json_value()
+    except PlaywrightTimeout:
+        return None
+    except PlaywrightError as error:
+        # The page that was looked at is gone, another one is coming up: that is no answer yet.
+        if "Execution context was destroyed" in str(error):
+            return known
+        raise
+    return _sight(seen)
+
+
+def _sight(seen: dict[str, Any]) -> Sight:
+    return Sight(
+        url=seen["url"],
+        marks=frozenset(seen["marks"]),
+        percent=seen["percent"],
+        qr=seen["qr"],
+        qr_is_image=seen["qrIsImage"],
+        phone=seen["phone"],
+        toasts=tuple(seen["toasts"]),
+        signature=seen["signature"],
+    )
+
+
+def _selectors(target: Target) -> list[str]:
+    return [way.selector for way in target.ways if isinstance(way, Css)]
+
+
+_TABLE: dict[str, Any] = {
+    "marks": [
+        {"name": mark.name, "texts": mark.texts, "selectors": mark.selectors, "slack": mark.slack}
+        for mark in MARKS
+    ],
+    "images": _selectors(QR_IMAGE),
+    "drawings": _selectors(QR_DRAWING),
+    "toasts": _selectors(TOAST),
+}
+
+# A mark is shown where a line of the visible text holds one of its texts and little else, or where one of its
+# selectors leads to something visible. What the creator typed into an editor is not the site's text.
+_LOOK = r"""
+(table) => {
+  const squeeze = (text) => text.replace(/\s+/g, "");
+  const visible = (node) =>
+    node.getClientRects().length > 0 && node.checkVisibility({visibilityProperty: true});
+  const first = (selectors) => {
+    for (const selector of selectors)
+      for (const node of document.querySelectorAll(selector)) if (visible(node)) return node;
+    return null;
+  };
+  let text = document.body ? document.body.innerText : "";
+  for (const editor of document.querySelectorAll('[contenteditable="true"]')) {
+    const typed = editor.innerText;
+    if (typed.trim()) text = text.replace(typed, () => "");
+  }
+  const lines = text.split("\n").map(squeeze).filter(Boolean);
+  const said = (mark) =>
+    mark.texts.some((t) => lines.some((line) => line.includes(t) && line.length <= t.length + mark.slack));
+  const marks = table.marks.filter((mark) => said(mark) || first(mark.selectors)).map((mark) => mark.name);
+  const all = lines.join("\n");
+  const percent = /上传中\D{0,3}(\d{1,3})%/.exec(all);
+  const phone = /1\d{2}\*{4,6}\d{2,4}/.exec(all);
+  const image = first(table.images);
+  const drawing = image ? null : first(table.drawings);
+  const toasts = [...new Set(table.toasts.flatMap((s) => [...document.querySelectorAll(s)]).filter(visible)
+    .map((node) => node.innerText.trim()).filter(Boolean))];
+  const seen = {
+    url: location.href,
+    marks,
+    percent: percent ? Math.min(100, Number(percent[1])) : null,
+    qr: image ? image.src : drawing ? drawing.innerHTML : null,
+    qrIsImage: Boolean(image),
+    phone: phone ? phone[0] : null,
+    toasts,
+  };
+  return {...seen, signature: JSON.stringify(seen)};
+}
+"""

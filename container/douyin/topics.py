@@ -1,0 +1,142 @@
+"""The description and its topics, in the site's editor.
+
+The editor (Slate) keeps a model of its own that follows the page with a delay, and moves the caret a moment
+after it is focused: text is typed in one piece and looked at until it is there. A topic counts only once it was
+chosen from the suggestions; typed text, even with a blank after it, does not (reported 2026-09).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from chalicelib.errors import FormMismatch, PageTimeout
+from container.douyin.act import ACTION_MS, reaches
+from container.douyin.locators import (
+    DESCRIPTION,
+    SUGGESTION,
+    SUGGESTION_LAYER,
+    SUGGESTION_NAME,
+    TOPIC_CHIP,
+    find,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from playwright.async_api import Locator, Page
+
+_SUGGESTIONS_MS = 8_000
+_ATTEMPTS = 3
+
+
+async def write_description(page: Page, text: str) -> None:
+    """Replaces whatever the editor holds (at times the file's name) with the text.
+
+    FormMismatch where the editor keeps something else.
+    """
+    editor = await find(page, DESCRIPTION, timeout_ms=ACTION_MS)
+    for _ in range(_ATTEMPTS):
+        await editor.click(timeout=ACTION_MS)
+        await editor.press("ControlOrMeta+A")
+        await editor.press("Delete")
+        if not await _holds(editor, ""):
+            continue
+        await _type(page, editor, text)
+        await close_suggestions(page)
+        if await _holds(editor, text):
+            return
+    raise FormMismatch(
+        f"The description reads {await _text(editor)!r} instead of {text!r}.", field="description"
+    )
+
+
+async def add_topics(page: Page, tags: Sequence[str]) -> None:
+    """Adds each tag at the end of the description, as a topic of the site.
+
+    FormMismatch where the site suggests no such topic, or does not take it.
+    """
+    editor = await find(page, DESCRIPTION, timeout_ms=ACTION_MS)
+    for number, tag in enumerate(tags, 1):
+        await editor.click(timeout=ACTION_MS)
+        await editor.press("ControlOrMeta+End")
+        await editor.press_sequentially(f" #{tag}", timeout=ACTION_MS)
+        await _choose(page, tag)
+        if not await reaches(TOPIC_CHIP.on(editor).nth(number - 1), "attached"):
+            raise FormMismatch(f"The site did not take #{tag} as a topic.", field="tags")
+    await close_suggestions(page)
+
+
+async def close_suggestions(page: Page) -> None:
+    """Takes away the layer of suggestions, which would catch every later click."""
+    layer = SUGGESTION_LAYER.on(page).first
+    if not await layer.is_visible():
+        return
+    await page.keyboard.press("Escape")
+    try:
+        await layer.wait_for(state="hidden", timeout=ACTION_MS)
+    except PlaywrightTimeout as error:
+        raise PageTimeout("The list of topics does not go away.") from error
+
+
+async def read_description(page: Page) -> str:
+    """The text of the editor, topics included, as `#name`."""
+    return await _text(await find(page, DESCRIPTION, timeout_ms=ACTION_MS))
+
+
+async def read_topics(page: Page) -> tuple[str, ...]:
+    """The topics that the site has taken as such, in order."""
+    editor = await find(page, DESCRIPTION, timeout_ms=ACTION_MS)
+    names = await TOPIC_CHIP.on(editor).all_inner_texts()
+    return tuple(squeeze(name).removeprefix("#") for name in names)
+
+
+def squeeze(text: str) -> str:
+    """Without blanks of any kind, the invisible ones of editors included: what is compared."""
+    return re.sub(r"[\s\u200b\u200c\u200d\ufeff]+", "", text)
+
+
+async def _choose(page: Page, tag: str) -> None:
+    name = SUGGESTION_NAME.on(page).filter(visible=True).filter(has_text=_whole(tag)).first
+    if not await reaches(name, "visible", timeout_ms=_SUGGESTIONS_MS):
+        offered = await SUGGESTION_NAME.on(page).all_inner_texts()
+        raise FormMismatch(
+            f"The site suggests no topic #{tag}; it offers {', '.join(offered) or 'none'}.", field="tags"
+        )
+    item = SUGGESTION.on(page).filter(has=page.locator(":scope *", has_text=_whole(tag))).first
+    await (item if await item.count() else name).click(timeout=ACTION_MS)
+
+
+def _whole(tag: str) -> re.Pattern[str]:
+    return re.compile(rf"^\s*[#＃]?\s*{re.escape(tag)}\s*$")
+
+
+async def _type(page: Page, editor: Locator, text: str) -> None:
+    """Line by line: a line break in one inserted piece may end a paragraph, or nothing at all."""
+    for number, line in enumerate(text.splitlines()):
+        if number:
+            await close_suggestions(page)
+            await editor.press("Enter")
+        if line:
+            await page.keyboard.insert_text(line)
+
+
+async def _holds(editor: Locator, text: str) -> bool:
+    expected = squeeze(text)
+    try:
+        await editor.page.wait_for_function(
+            r"""([node, expected]) =>
+                  node.innerText.replace(/[\s\u200b\u200c\u200d\ufeff]+/g, "") === expected""",
+            arg=[await editor.element_handle(timeout=ACTION_MS), expected],
+            polling=50,
+            timeout=2_000,
+        )
+    except PlaywrightTimeout:
+        return False
+    return True
+
+
+async def _text(editor: Locator) -> str:
+    return (await editor.inner_text(timeout=ACTION_MS)).strip("\n")

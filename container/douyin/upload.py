@@ -1,0 +1,99 @@
+"""The video's way to the site: chosen in a hidden input, sent by the page, watched until it is whole."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from chalicelib.errors import CaptchaRequired, PageChanged, PageTimeout, PlatformBusy, PlatformRejected
+from container.douyin.act import ACTION_MS, reaches
+from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, VIDEO_INPUT, find
+from container.douyin.session import ensure_logged_in, refuse_strangers
+from container.douyin.sight import Sight, look_again
+from container.evidence import note
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from playwright.async_api import Page
+
+UPLOAD_PATH = "/creator-micro/content/upload"
+
+_OPEN_MS = 30_000
+# An upload of which nothing has been heard for so long does not move any more.
+_SILENCE_SECONDS = 120.0
+_RETRIES = 2
+
+
+async def open_upload_page(page: Page, origin: str) -> None:
+    """Opens the upload page; drops a draft of an earlier visit. Raises SessionExpired on proof."""
+    await page.goto(f"{origin}{UPLOAD_PATH}", wait_until="commit", timeout=_OPEN_MS)
+    await ensure_logged_in(page, timeout_ms=_OPEN_MS)
+    await find(page, VIDEO_INPUT, timeout_ms=_OPEN_MS, visible=False)
+    draft = DRAFT_GIVE_UP.on(page).first
+    if await draft.is_visible():
+        await draft.click(timeout=ACTION_MS)
+        await draft.wait_for(state="hidden", timeout=ACTION_MS)
+        note("an unfinished video of an earlier visit was dropped")
+
+
+async def choose_video(page: Page, video: Path) -> None:
+    """Hands the file to the page, which starts to upload it. Raises PlatformRejected where it turns it away."""
+    field = await find(page, VIDEO_INPUT, timeout_ms=ACTION_MS, visible=False)
+    await field.set_input_files(video, timeout=ACTION_MS)
+    sight: Sight | None = None
+    end = time.monotonic() + _OPEN_MS / 1000
+    while (left := end - time.monotonic()) > 0:
+        sight = await look_again(page, sight, timeout_ms=left * 1000)
+        if sight is None:
+            break
+        refuse_strangers(sight)
+        if sight.path != UPLOAD_PATH or sight.percent is not None or sight.shows("form", "uploaded"):
+            return
+        refusal = [toast for toast in sight.toasts if any(word in toast for word in ("不支持", "超过", "失败"))]
+        if refusal:
+            raise PlatformRejected(f"The platform does not take the video: {refusal[0]}.")
+    raise PageTimeout("The page did not begin to upload the video.")
+
+
+class UploadWatch:
+    """Follows the upload, whichever page shows it, and chooses the file again where the upload failed."""
+
+    def __init__(self, page: Page, video: Path, deadline: Callable[[], float]) -> None:
+        self._page = page
+        self._video = video
+        self._deadline = deadline
+        self._retries = 0
+
+    async def until(self, *marks: str, progress: Callable[[int], Awaitable[None]]) -> None:
+        """Waits until the page shows one of the marks and no failure. `progress` hears each new percentage.
+
+        Raises PageTimeout where the upload stands still or the deadline is near, PlatformBusy where it fails
+        again and again, SessionExpired and CaptchaRequired where the page says so.
+        """
+        sight: Sight | None = None
+        while (left := min(self._deadline(), _SILENCE_SECONDS)) > 0:
+            sight = await look_again(self._page, sight, timeout_ms=left * 1000)
+            if sight is None:
+                break
+            refuse_strangers(sight)
+            if sight.shows("captcha"):
+                raise CaptchaRequired("The site asks for a captcha during the upload.")
+            if sight.percent is not None:
+                await progress(sight.percent)
+            if sight.shows("upload_failed"):
+                await self._retry()
+            elif sight.shows(*marks):
+                return
+        raise PageTimeout("The upload stands still, or did not end before the worker's time did.")
+
+    async def _retry(self) -> None:
+        if self._retries == _RETRIES:
+            raise PlatformBusy(f"The upload of the video failed {_RETRIES + 1} times.")
+        self._retries += 1
+        note(f"the upload failed; it was begun again (retry {self._retries})")
+        field = RETRY_INPUT.on(self._page, visible=False).first
+        if not await reaches(field, "attached"):
+            raise PageChanged("The upload failed and the page offers no way to begin it again.")
+        await field.set_input_files(self._video, timeout=ACTION_MS)

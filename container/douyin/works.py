@@ -1,0 +1,103 @@
+"""The creator's works list: what proves, days later or at once, whether a work is on the site."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from playwright.async_api import Error as PlaywrightError
+
+from chalicelib.errors import PageChanged, SessionExpired
+from container.douyin.session import LOGGED_OUT_STATUS, ensure_logged_in
+from container.evidence import note
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+MANAGE_PATH = "/creator-micro/content/manage"
+
+_LIST_PATH = "/janus/douyin/creator/pc/work_list"
+_OPEN_MS = 30_000
+_ANSWER_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSummary:
+    """One work. `item_id` has 19 digits; `created_at` is when the site took it; `status` is the site's word for
+    its state (审核中), where it has one.
+    """
+
+    item_id: str
+    title: str
+    created_at: datetime
+    duration_ms: int | None
+    status: str | None
+
+
+async def list_works(page: Page, origin: str, *, newest: int = 20) -> list[WorkSummary]:
+    """The account's newest works, newest first.
+
+    A page that is on the site stays where it is (there may be a filled form on it); another one is taken to the
+    works page. SessionExpired where the site says so, PageChanged where its answer cannot be read.
+    """
+    if not page.url.startswith(f"{origin}/"):
+        await page.goto(f"{origin}{MANAGE_PATH}", wait_until="commit", timeout=_OPEN_MS)
+        await ensure_logged_in(page, timeout_ms=_OPEN_MS)
+    query = urlencode({"status": 0, "count": newest, "max_cursor": 0})
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            text = await page.evaluate(
+                "url => fetch(url, {credentials: 'include'}).then(answer => answer.text())",
+                f"{_LIST_PATH}?{query}",
+            )
+        return parse_works(text)[:newest]
+    except (PageChanged, PlaywrightError, TimeoutError) as error:
+        # The site may take only what its own pages have signed: let one of them ask.
+        note(f"the works list was asked for by the works page: {str(error).splitlines()[0]}")
+    return (await _asked_by_page(page, origin))[:newest]
+
+
+def parse_works(text: str) -> list[WorkSummary]:
+    """Reads an answer of work_list. Ids are taken as text: they do not fit a float."""
+    try:
+        answer = json.loads(text, parse_int=str)
+    except ValueError as error:
+        raise PageChanged(f"{_LIST_PATH} did not answer with JSON.") from error
+    status = str(answer.get("status_code"))
+    if status == LOGGED_OUT_STATUS:
+        raise SessionExpired(f"{_LIST_PATH} answered that nobody is logged in.")
+    works = answer.get("aweme_list")
+    if status != "0" or not isinstance(works, list | None):
+        raise PageChanged(f"{_LIST_PATH} answered with status {status}.")
+    try:
+        return [_summary(work) for work in works or []]
+    except (KeyError, TypeError, ValueError) as error:
+        raise PageChanged(f"{_LIST_PATH} describes works in a way that is not known.") from error
+
+
+async def _asked_by_page(page: Page, origin: str) -> list[WorkSummary]:
+    other = await page.context.new_page()
+    try:
+        async with other.expect_response(
+            lambda response: urlsplit(response.url).path.rstrip("/") == _LIST_PATH, timeout=_OPEN_MS
+        ) as caught:
+            await other.goto(f"{origin}{MANAGE_PATH}", wait_until="commit", timeout=_OPEN_MS)
+            await ensure_logged_in(other, timeout_ms=_OPEN_MS)
+        return parse_works(await (await caught.value).text())
+    finally:
+        await other.close()
+
+
+def _summary(work: dict[str, Any]) -> WorkSummary:
+    duration = work.get("duration") or (work.get("video") or {}).get("duration")
+    return WorkSummary(
+        item_id=str(work.get("item_id") or work["aweme_id"]),
+        title=str(work.get("item_title") or work.get("title") or work.get("desc") or ""),
+        created_at=datetime.fromtimestamp(int(work["create_time"]), UTC),
+        duration_ms=int(duration) if duration else None,
+        status=str(work["status_desc"]) if work.get("status_desc") else None,
+    )

@@ -1,0 +1,350 @@
+"""Fetches media from addresses that strangers give us, without becoming their way into our network.
+
+The connection is made by requests-hardened: it resolves the name once, refuses private addresses, and connects
+to the very address that it checked, under the name's certificate. Added here: the address ranges that its list
+lacks, the rules for URLs and redirects, caps on bytes and time, and a look at what the bytes are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import ipaddress
+import itertools
+import logging
+import re
+import socket
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+import requests
+from requests_hardened import Config, HTTPSession  # type: ignore[import-untyped]
+from requests_hardened.ip_filter import InvalidIPAddress  # type: ignore[import-untyped]
+from requests_hardened.ip_filter_adapter import IPFilterAdapter  # type: ignore[import-untyped]
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from chalicelib.errors import MediaForbidden, MediaTooLarge, MediaTypeRejected, MediaUnreachable
+from container.sniff import ACCEPTED, SNIFF_BYTES, WANTED, Kind, sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+MAX_REDIRECTS = 3
+_PORTS = {"http": 80, "https": 443}
+_CONNECT_SECONDS = 10.0
+_SILENCE_SECONDS = 30.0
+_CHUNK = 256 * 1024
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+
+# Ranges that are not the public internet, beyond what the standard library and requests-hardened know; each
+# leads, or may be made to lead, to something near us. facts: IANA's special-purpose registries, 2026.
+_BARRED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"),
+        *("224.0.0.0/4", "240.0.0.0/4"),
+        *("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16", "3fff::/20"),
+        *("5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A file on disk. `file_name` is what the URL calls it; `path` has a name of our own."""
+
+    path: Path
+    kind: Kind
+    media_type: str
+    size: int
+    sha256: str
+    file_name: str
+
+
+def fetch_media(
+    url: str,
+    kind: Kind,
+    directory: Path,
+    *,
+    max_bytes: int,
+    deadline: Callable[[], float],
+    allow_loopback: frozenset[str] = frozenset(),
+    progress: Callable[[int, int | None], None] | None = None,
+) -> MediaFile:
+    """Downloads `url` into `directory` and says what came. Blocks; run it in a thread.
+
+    `deadline` says how many seconds are left, again and again. `allow_loopback` lists the `host:port` pairs on
+    loopback that may be fetched from, over http too. `progress` hears (bytes so far, bytes in all or None).
+
+    Raises MediaForbidden (the URL or an address it leads to), MediaUnreachable (no answer, a bad one, a broken
+    one, too slow), MediaTooLarge, MediaTypeRejected. Nothing is left on disk then.
+    """
+    target = _Target(url, allow_loopback)
+    limits = _Limits(max_bytes, deadline, progress)
+    with _session(allow_loopback) as session, _time_cap(session, deadline) as late:
+        try:
+            with contextlib.closing(_follow(session, target, deadline)) as response:
+                return _store(response, target, kind, directory, limits)
+        except InvalidIPAddress as error:
+            raise MediaForbidden(f"{target} leads to {error}, which is not a public address.") from error
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            if late():
+                raise MediaUnreachable(f"{target} did not arrive within the time that was left.") from error
+            raise MediaUnreachable(f"{target} could not be fetched: {_plainly(error)}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    max_bytes: int
+    deadline: Callable[[], float]
+    progress: Callable[[int, int | None], None] | None
+
+
+class _Target:
+    """A URL that may be fetched, as far as it tells itself. Its text leaves out the query, for secrets."""
+
+    def __init__(self, url: str, allow_loopback: frozenset[str]) -> None:
+        self.url = url
+        self.allow_loopback = allow_loopback
+        try:
+            self.parts = urlsplit(url)
+            self.port = self.parts.port or _PORTS.get(self.parts.scheme)
+        except ValueError as error:
+            raise MediaForbidden("The media's URL cannot be read.") from error
+        self._check()
+
+    def __str__(self) -> str:
+        host = self.parts.hostname or ""
+        port = "" if self.port == _PORTS.get(self.parts.scheme) else f":{self.port}"
+        return f"{self.parts.scheme}://{host}{port}{self.parts.path}"
+
+    def redirected(self, location: str) -> _Target:
+        return _Target(urljoin(self.url, location), self.allow_loopback)
+
+    @property
+    def file_name(self) -> str:
+        name = unquote(self.parts.path.rpartition("/")[2])
+        return re.sub(r"[^\w.()\- ]+", "_", name).strip(". ")[:100] or "media"
+
+    def _check(self) -> None:
+        parts: SplitResult = self.parts
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise MediaForbidden(f"{self} is not an https URL.")
+        if parts.username is not None or parts.password is not None:
+            raise MediaForbidden(f"{self} carries credentials: use a URL without them, such as a signed one.")
+        if f"{parts.hostname}:{self.port}" in self.allow_loopback:
+            return
+        if parts.scheme != "https":
+            raise MediaForbidden(f"{self} is not an https URL.")
+        if self.port not in _PORTS.values():
+            raise MediaForbidden(f"{self} names port {self.port}: only 443 and 80 are allowed.")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is on the public internet, as far as its number tells."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None:
+            return False
+        ip = ip.ipv4_mapped or ip
+    return ip.is_global and not any(ip in network for network in _BARRED if network.version == ip.version)
+
+
+class _Adapter(IPFilterAdapter):  # type: ignore[misc]
+    """requests-hardened's pinning adapter with our list of ranges, and sockets that can be cut from outside."""
+
+    def __init__(self, *, https: bool, allow_loopback: bool) -> None:
+        self.sockets: set[socket.socket] = set()
+        self._loopback = allow_loopback
+        super().__init__(is_https_proto=https, allow_loopback=allow_loopback)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _pools(self.sockets)
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host_params, pool_kwargs = super().build_connection_pool_key_attributes(*args, **kwargs)
+        pinned = host_params["host"].strip("[]")
+        loopback = ipaddress.ip_address(pinned.partition("%")[0]).is_loopback
+        if not (self._loopback and loopback) and not is_public(pinned):
+            raise InvalidIPAddress(pinned)
+        return host_params, pool_kwargs
+
+
+def _pools(sockets: set[socket.socket]) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, whose connections enter their sockets into the set."""
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            sockets.add(sock)
+            return sock
+
+    class Tls(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            sock = super()._new_conn()
+            sockets.add(sock)
+            return sock
+
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class TlsPool(HTTPSConnectionPool):
+        ConnectionCls = Tls
+
+    return {"http": PlainPool, "https": TlsPool}
+
+
+@contextlib.contextmanager
+def _session(allow_loopback: frozenset[str]) -> Iterator[HTTPSession]:
+    config = Config(
+        ip_filter_enable=False,  # The adapters below filter, by a longer list.
+        ip_filter_allow_loopback_ips=False,
+        never_redirect=True,
+        default_timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
+        user_agent_override="social-publisher",
+    )
+    with HTTPSession(config) as session:
+        session.trust_env = False  # No proxy and no netrc of ours.
+        session.mount("http://", _Adapter(https=False, allow_loopback=False))
+        session.mount("https://", _Adapter(https=True, allow_loopback=False))
+        for pair in allow_loopback:
+            for scheme in _PORTS:
+                session.mount(f"{scheme}://{pair}/", _Adapter(https=scheme == "https", allow_loopback=True))
+        yield session
+
+
+@contextlib.contextmanager
+def _time_cap(session: HTTPSession, deadline: Callable[[], float]) -> Iterator[Callable[[], bool]]:
+    """Cuts the session's sockets when the deadline is over: a server that sends a byte now and then would keep
+    every single read within its own time-out for ever.
+    """
+    over = threading.Event()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(min(max(deadline(), 0.0), 1.0)):
+            if deadline() <= 0:
+                over.set()
+                break
+        if over.is_set():
+            for adapter in session.adapters.values():
+                for sock in list(getattr(adapter, "sockets", ())):
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)
+
+    watcher = threading.Thread(target=watch, name="media-deadline", daemon=True)
+    watcher.start()
+    try:
+        yield over.is_set
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _follow(session: HTTPSession, target: _Target, deadline: Callable[[], float]) -> requests.Response:
+    """The answer at the end of at most MAX_REDIRECTS redirects, its body not read yet."""
+    first = target
+    for _ in range(MAX_REDIRECTS + 1):
+        left = max(0.1, deadline())
+        response: requests.Response = session.get(
+            target.url,
+            stream=True,
+            headers={"Accept-Encoding": "identity", "Accept": "*/*"},
+            timeout=(min(_CONNECT_SECONDS, left), min(_SILENCE_SECONDS, left)),
+        )
+        if response.status_code == 200:
+            return response
+        response.close()
+        location = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or not location:
+            raise MediaUnreachable(f"{target} answered with HTTP {response.status_code}.")
+        target = target.redirected(location)
+    raise MediaUnreachable(f"{first} redirects more than {MAX_REDIRECTS} times.")
+
+
+def _store(
+    response: requests.Response, target: _Target, kind: Kind, directory: Path, limits: _Limits
+) -> MediaFile:
+    chunks = _chunks(response, target, limits)
+    head = _head(chunks)
+    found = sniff(head)
+    if found not in ACCEPTED[kind]:
+        raise MediaTypeRejected(f"{target} is {found}, not {WANTED[kind]}.")
+    path = directory / f"{kind}{ACCEPTED[kind][found]}"
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with path.open("xb") as file:
+            for chunk in itertools.chain((head,), chunks):
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise MediaTooLarge(f"{target} does not fit on the worker's disk.") from error
+        raise
+    return MediaFile(path, kind, found, size, digest.hexdigest(), target.file_name)
+
+
+def _chunks(response: requests.Response, target: _Target, limits: _Limits) -> Iterator[bytes]:
+    """The body as it arrives: each piece is what one read brought, so that nothing waits for a whole chunk."""
+    declared = response.headers.get("Content-Length", "")
+    total = int(declared) if declared.isdecimal() else None
+    if total is not None and total > limits.max_bytes:
+        raise _too_large(target, limits.max_bytes)
+    size = 0
+    while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        size += len(chunk)
+        if size > limits.max_bytes:
+            raise _too_large(target, limits.max_bytes)
+        if limits.deadline() <= 0:
+            raise MediaUnreachable(f"{target} did not arrive within the time that was left.")
+        if limits.progress is not None:
+            limits.progress(size, total)
+        yield chunk
+    if total is not None and size != total:
+        raise MediaUnreachable(f"{target} broke off after {size} of {total} bytes.")
+
+
+def _head(chunks: Iterator[bytes]) -> bytes:
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= SNIFF_BYTES:
+            break
+    return head
+
+
+def _too_large(target: _Target, max_bytes: int) -> MediaTooLarge:
+    return MediaTooLarge(f"{target} is larger than {max_bytes} bytes ({max_bytes / 2**20:.0f} MiB).")
+
+
+def _plainly(error: Exception) -> str:
+    """The cause in a few words: requests' own texts repeat the URL with its query."""
+    text = str(error)
+    for sign, words in (
+        ("Failed to resolve", "its name does not resolve"),
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not valid"),
+        ("certificate", "its certificate is not valid"),
+        ("refused", "the connection was refused"),
+        ("timed out", "it did not answer in time"),
+        ("IncompleteRead", "it broke off"),
+        ("reset by peer", "the connection was reset"),
+    ):
+        if sign in text:
+            return words
+    return type(error).__name__
