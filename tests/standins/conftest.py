@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from .support import CHROMIUM_FLAGS, PostPage, Standin, chromium_path
+from local.chromium import find_chromium
+
+from .support import CHROMIUM_FLAGS, PostPage, Standin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,7 @@ def douyin(process: Standin) -> Standin:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = chromium_path()
+    path = find_chromium()
     if path is None:
         pytest.skip("no Chromium here: set CHROMIUM_PATH")
     with sync_playwright() as playwright:

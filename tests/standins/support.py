@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import subprocess
 import sys
 import zlib
@@ -34,17 +32,6 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
 )
 _TIMEOUT = 10
-
-
-def chromium_path() -> str | None:
-    """The browser to drive: CHROMIUM_PATH, else the first one installed."""
-    if given := os.environ.get("CHROMIUM_PATH"):
-        return given
-    for path in ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium"):
-        if Path(path).exists():
-            return path
-    found = (shutil.which(name) for name in ("chromium-browser", "google-chrome", "chrome"))
-    return next((path for path in found if path), None)
 
 
 class Standin:

@@ -184,7 +184,7 @@ def test_a_login_may_ask_for_an_sms_code(stranger: Page, douyin: Standin) -> Non
 
 
 def test_the_form_comes_only_after_the_upload(post: PostPage, douyin: Standin) -> None:
-    douyin.scenario(upload="slow:700")
+    douyin.scenario(upload="slow:400")
     post.choose_video()
     expect(post.page.get_by_text(re.compile(r"上传中 \d+%"))).to_be_visible()
     assert post.title.count() == 0
@@ -192,7 +192,7 @@ def test_the_form_comes_only_after_the_upload(post: PostPage, douyin: Standin) -
 
 
 def test_an_early_form_can_be_sent_while_the_video_uploads(post: PostPage, douyin: Standin) -> None:
-    douyin.scenario(form="early", upload="slow:2000")
+    douyin.scenario(form="early", upload="slow:1500")
     post.complete()
     expect(post.page.get_by_text(re.compile(r"上传中 \d+%"))).to_be_visible()
     post.publish_button.click()
@@ -207,7 +207,9 @@ def test_a_failed_upload_offers_a_retry(post: PostPage, douyin: Standin) -> None
     failure = post.page.locator("div.progress-div")
     expect(failure.get_by_text("上传失败")).to_be_visible()
     failure.locator('[class^="upload-btn-input"]').set_input_files(VIDEO)
-    expect(post.title).to_be_visible()
+    post.title.fill("第二次")
+    expect(post.toast).to_have_text("上传成功")
+    expect(post.title).to_have_value("第二次")
 
 
 def test_a_file_that_is_no_mp4_fails(post: PostPage, tmp_path: Path) -> None:

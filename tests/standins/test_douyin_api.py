@@ -192,7 +192,7 @@ def test_a_confirmed_code_logs_in_one_browser_only(douyin: Standin) -> None:
     token = douyin.get("/passport/web/get_qrcode/")["data"]["token"]
     poll = f"/passport/web/check_qrconnect/?token={token}"
     assert douyin.get(poll)["data"]["status"] == "new"
-    assert douyin.post("/phone/api/confirm", token=token, user=XIAOMAN)["error"] == "二维码失效"
+    assert douyin.post("/phone/api/confirm", token=token, user=XIAOMAN)["error"] == "请先扫描二维码"
     douyin.post("/phone/api/scan", token=token)
     assert douyin.get(poll)["data"]["status"] == "scanned"
     douyin.post("/phone/api/confirm", token=token, user=XIAOMAN)
@@ -215,6 +215,12 @@ def test_unknown_switches_and_values_are_refused_with_what_exists(douyin: Standi
     assert "late|early" in douyin.scenario(form="never", qr="svg")["error"]
     assert "1..3600" in douyin.scenario(qr_life=True)["error"]
     assert douyin.get("/admin/scenario")["qr"] == "png"
+
+
+def test_a_body_that_is_no_json_object_is_a_plain_400(douyin: Standin) -> None:
+    for path in ("/admin/scenario", "/phone/api/scan"):
+        answer = requests.post(douyin.url + path, data=b"[]", timeout=5)
+        assert (answer.status_code, answer.json()) == (400, {"error": "the body is not a JSON object"})
 
 
 def test_every_switch_says_what_it_does(douyin: Standin) -> None:

@@ -61,7 +61,10 @@ def main() -> None:
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((args.host, args.port))
+    try:
+        listener.bind((args.host, args.port))
+    except OSError as error:
+        parser.exit(1, f"cannot listen on {args.host}:{args.port}: {error.strerror}\n")
     host = f"[{args.host}]" if ":" in args.host else args.host
 
     app = build(args.data)

@@ -58,7 +58,7 @@ async def set_scenario(request: Request) -> Response:
     try:
         changes = await json_object(request)
         scenario.set(changes)
-    except (UnknownScenarioError, ValueError) as error:
+    except UnknownScenarioError as error:
         return JSONResponse({"error": str(error)}, status_code=400)
     return JSONResponse(scenario.all(str(changes.get("user", ""))))
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from . import admin, pages, passport, phone, upload, works
 from .scenario import Scenario
-from .site import Site
+from .site import BadBodyError, Site
 from .store import Store
 
 
@@ -22,7 +24,12 @@ def build(data: Path) -> Starlette:
             *works.routes,
             *admin.routes,
             *pages.routes,
-        ]
+        ],
+        exception_handlers={BadBodyError: _bad_body},
     )
     app.state.site = Site(store=store, scenario=Scenario(store))
     return app
+
+
+async def _bad_body(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    return JSONResponse({"error": str(error)}, status_code=400)

@@ -34,7 +34,7 @@ async def get_qrcode(request: Request) -> Response:
     code = segno.make(target, error="q")
     png, svg = io.BytesIO(), io.BytesIO()
     code.save(png, kind="png", scale=5, border=2)
-    code.save(svg, kind="svg", scale=5, border=2, xmldecl=False, svgclass=None, lineclass=None)
+    code.save(svg, kind="svg", border=2, omitsize=True, xmldecl=False, svgclass=None, lineclass=None)
     now = clock.now()
     expires = now + site.scenario.number("qr_life")
     site.store.run(
@@ -160,7 +160,9 @@ def scan(site: Site, qr: Row) -> str:
 
 
 def confirm(site: Site, qr: Row, user: User) -> str:
-    """The phone's owner allows the login; a text says why that came too late."""
+    """The phone's owner allows the login; a text says why that came too late, or too early."""
+    if qr["status"] == "new":
+        return "请先扫描二维码"
     sql = "UPDATE qr SET status = 'confirmed', user = ? WHERE token = ? AND status = 'scanned'"
     return "" if site.store.run(sql, (user.uid, qr["token"])) else "二维码失效"
 

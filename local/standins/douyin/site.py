@@ -70,12 +70,16 @@ def logged_out() -> Response:
     return JSONResponse({"status_code": 8, "status_msg": "用户未登录"})
 
 
+class BadBodyError(ValueError):
+    """A body that is no JSON object; answered with 400 where a route does not answer it itself."""
+
+
 async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; ValueError with a plain text otherwise."""
+    """The body as a JSON object; an empty one is ``{}``."""
     try:
         body = json.loads(await request.body() or b"{}")
     except ValueError as error:
-        raise ValueError("the body is not JSON") from error
+        raise BadBodyError("the body is not JSON") from error
     if not isinstance(body, dict):
-        raise ValueError("the body is not a JSON object")  # noqa: TRY004 - one kind of refusal
+        raise BadBodyError("the body is not a JSON object")
     return body

@@ -96,7 +96,8 @@ class QrLogin {
     if (status === "scanned") this.cover("扫码成功", "请在手机上确认登录", false);
     else {
       this.over = true;
-      this.cover(description ?? "二维码失效", "点击刷新", true);
+      if (description) this.cover(description, "请稍后重试", true);
+      else this.cover("二维码失效", "点击刷新", true);
     }
   }
 

@@ -27,8 +27,8 @@ export async function post(content) {
   if (early) return new Form(content, card);
   fill(content, el("section", { class: "card-Ad8Xm2" }, el("h3", { text: "发布视频" }), card));
   await uploaded(card);
-  if (!card.isConnected) return undefined;
   await pace(2);
+  if (!card.isConnected) return undefined;
   toast("上传成功", "success");
   return new Form(content, card);
 }

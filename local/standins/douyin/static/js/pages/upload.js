@@ -16,14 +16,19 @@ export function postPath() {
     : "/creator-micro/content/post/video?enter_from=publish_page";
 }
 
-/** Take a chosen file to the post page; anything but a video is turned away. */
-export async function take(file) {
-  if (!file) return;
+/** Upload a chosen file; false when it is no video. */
+export function begin(file) {
+  if (!file) return false;
   if (!/\.(mp4|m4v|mov|webm|flv|avi|mpe?g|rm|rmvb|wmv|mkv)$/i.test(file.name)) {
     toast("不支持的文件格式", "error");
-    return;
+    return false;
   }
   start(file);
+  return true;
+}
+
+async function take(file) {
+  if (!begin(file)) return;
   await pace(2);
   await navigate(postPath());
 }

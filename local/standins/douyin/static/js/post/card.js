@@ -1,7 +1,7 @@
 // The card of the video: progress while it uploads, 重新上传 once it is there, a retry when it failed.
 
 import { el, fill } from "../dom.js";
-import { ACCEPT, take } from "../pages/upload.js";
+import { ACCEPT, begin } from "../pages/upload.js";
 import { navigate } from "../state.js";
 import { drop, task, watch } from "../upload_task.js";
 
@@ -56,6 +56,6 @@ export function videoCard() {
 }
 
 function chooser() {
-  const input = el("input", { type: "file", name: "upload-btn", class: "upload-btn-input-UY_qeY", accept: ACCEPT, on: { change: () => take(input.files[0]) } });
+  const input = el("input", { type: "file", name: "upload-btn", class: "upload-btn-input-UY_qeY", accept: ACCEPT, on: { change: () => begin(input.files[0]) } });
   return input;
 }
