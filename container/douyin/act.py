@@ -1,25 +1,74 @@
-"""Acting on Semi's components, whose clicks are at times silently without effect (reported 2026-08)."""
+"""Finding, waiting and clicking: what Playwright offers, made quick and made sure.
+
+Playwright looks for a change at growing intervals, up to half a second; here a wait looks again whenever the
+page has changed. And clicks on Semi's components are at times silently without effect (reported 2026-08), so
+that each is checked by what it should bring about.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Literal
 
-from playwright.async_api import TimeoutError as PlaywrightTimeout
+from playwright.async_api import Error as PlaywrightError
 
-from chalicelib.errors import PageChanged
+from chalicelib.errors import PageChanged, PageTimeout
 from container.evidence import note
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator
+    from playwright.async_api import Locator, Page
+
+    from container.douyin.locators import Scope, Target
+
+State = Literal["visible", "hidden", "attached"]
 
 ACTION_MS = 10_000
-_EFFECT_MS = 3_000
+EFFECT_MS = 3_000
+
+# What no mutation tells of, such as the end of a transition, is seen at the latest after this long.
+_UNSEEN_MS = 100
 
 # What a person's click is made of.
 _POINTER_SEQUENCE = ("pointerover", "pointerdown", "mousedown", "pointerup", "mouseup", "click")
 
 
-async def click_until(target: Locator, effect: Locator, purpose: str, *, state: str = "visible") -> None:
+async def find(scope: Scope, target: Target, *, timeout_ms: float = ACTION_MS, visible: bool = True) -> Locator:
+    """The target, once it is there: by its primary way, else by the first fallback that leads anywhere.
+
+    A fallback that was needed is noted on the timeline. PageTimeout where nothing appears.
+    """
+    await expect(target.on(scope, visible=visible), "attached", target.purpose, timeout_ms=timeout_ms)
+    for number, way in enumerate(target.ways):
+        locator = way.on(scope).filter(visible=True) if visible else way.on(scope)
+        if await locator.count():
+            if number:
+                note(f"{target.purpose}: found only by fallback {number}, {way}")
+            return locator.first
+    # It went away again between the two looks; whoever acts on it waits for it once more.
+    return target.on(scope, visible=visible).first
+
+
+async def reaches(locator: Locator, state: State, *, timeout_ms: float = EFFECT_MS) -> bool:
+    """Whether some match is `visible` or `attached`, or none is visible (`hidden`), within the time."""
+    looked_for = locator if state == "attached" else locator.filter(visible=True)
+    end = time.monotonic() + timeout_ms / 1000
+    while True:
+        if bool(await looked_for.count()) is (state != "hidden"):
+            return True
+        left_ms = (end - time.monotonic()) * 1000
+        if left_ms <= 0:
+            return False
+        await _change(locator.page, min(left_ms, _UNSEEN_MS))
+
+
+async def expect(locator: Locator, state: State, purpose: str, *, timeout_ms: float = ACTION_MS) -> None:
+    """As `reaches`, but PageTimeout where it does not."""
+    if not await reaches(locator, state, timeout_ms=timeout_ms):
+        verb = {"visible": "appear", "attached": "appear", "hidden": "go away"}[state]
+        raise PageTimeout(f"It did not {verb} within {timeout_ms / 1000:.0f} s: {purpose}.")
+
+
+async def click_until(target: Locator, effect: Locator, purpose: str, *, state: State = "visible") -> None:
     """Clicks, and sees to it that the click did something: `effect` reaches its state.
 
     Where it did not, the same click is dispatched event by event. PageChanged where that is in vain, too.
@@ -34,10 +83,21 @@ async def click_until(target: Locator, effect: Locator, purpose: str, *, state: 
     note(f"{purpose}: a plain click had no effect, dispatched events had")
 
 
-async def reaches(locator: Locator, state: str, *, timeout_ms: float = _EFFECT_MS) -> bool:
-    """Whether the first match becomes `visible`, `hidden` or `attached` within the time."""
+async def _change(page: Page, timeout_ms: float) -> None:
+    """Returns when anything in the page has changed, or the time is over."""
     try:
-        await locator.first.wait_for(state=state, timeout=timeout_ms)  # type: ignore[arg-type]
-    except PlaywrightTimeout:
-        return False
-    return True
+        await page.evaluate(_NEXT_CHANGE, timeout_ms)
+    except PlaywrightError as error:
+        # A navigation is a change, too.
+        if "context was destroyed" not in str(error):
+            raise
+
+
+_NEXT_CHANGE = """
+(timeout) => new Promise((resolve) => {
+  const observer = new MutationObserver(() => end());
+  const timer = setTimeout(() => end(), timeout);
+  const end = () => { observer.disconnect(); clearTimeout(timer); resolve(); };
+  observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+})
+"""

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import FormMismatch, PageChanged
-from container.douyin.act import ACTION_MS, click_until, reaches
+from container.douyin.act import ACTION_MS, click_until, expect, find, reaches
 from container.douyin.locators import (
     COVER_CHOOSE,
     COVER_DIALOG,
@@ -20,7 +20,6 @@ from container.douyin.locators import (
     COVER_NAG,
     COVER_RECOMMENDED,
     COVER_SLOT,
-    find,
 )
 from container.evidence import note
 
@@ -40,14 +39,15 @@ _OPTIONAL_MS = 1_500
 
 async def set_cover(page: Page, cover: Path) -> None:
     """Puts the picture into both slots. FormMismatch where the site does not take it."""
+    empty = COVER_CHOOSE.on(page)
     for _ in _STEPS:
-        empty = COVER_CHOOSE.on(page)
-        if not await empty.count():
-            break
-        await click_until(empty.first, COVER_DIALOG.on(page), "empty slot of a cover")
-        dialog = await find(page, COVER_DIALOG, timeout_ms=ACTION_MS)
+        await click_until(empty.first, COVER_DIALOG.on(page), COVER_CHOOSE.purpose)
+        dialog = await find(page, COVER_DIALOG)
         await _fill(dialog, cover)
         await _finish(page, dialog)
+        # One dialog fills both slots, or only its own.
+        if await reaches(empty, "hidden"):
+            break
     await dismiss_nag(page)
 
 
@@ -77,7 +77,7 @@ async def dismiss_nag(page: Page) -> None:
     nag = COVER_NAG.on(page).first
     if await nag.is_visible():
         await page.keyboard.press("Escape")
-        await nag.wait_for(state="hidden", timeout=ACTION_MS)
+        await expect(nag, "hidden", COVER_NAG.purpose)
 
 
 async def close_residual(page: Page) -> None:
@@ -86,7 +86,7 @@ async def close_residual(page: Page) -> None:
     if await dialog.is_visible():
         note("a cover dialog stayed open; it was closed")
         await dialog.locator('[aria-label="close"], [class*="modal-close"]').first.click(timeout=ACTION_MS)
-        await dialog.wait_for(state="hidden", timeout=ACTION_MS)
+        await expect(dialog, "hidden", COVER_DIALOG.purpose)
 
 
 async def _fill(dialog: Locator, cover: Path) -> None:
@@ -105,7 +105,7 @@ async def _fill(dialog: Locator, cover: Path) -> None:
 
 
 async def _upload(dialog: Locator, cover: Path) -> None:
-    field = await find(dialog, COVER_INPUT, timeout_ms=ACTION_MS, visible=False)
+    field = await find(dialog, COVER_INPUT, visible=False)
     handle = await field.element_handle(timeout=ACTION_MS)
     await field.set_input_files(cover, timeout=ACTION_MS)
     page = dialog.page
@@ -116,7 +116,7 @@ async def _upload(dialog: Locator, cover: Path) -> None:
         polling=50,
         timeout=_PROCESSING_MS,
     )
-    done = await find(dialog, COVER_DONE, timeout_ms=ACTION_MS)
+    done = await find(dialog, COVER_DONE)
     await page.wait_for_function(
         "button => !button.disabled",
         arg=await done.element_handle(timeout=ACTION_MS),
@@ -126,7 +126,7 @@ async def _upload(dialog: Locator, cover: Path) -> None:
 
 
 async def _finish(page: Page, dialog: Locator) -> None:
-    done = await find(dialog, COVER_DONE, timeout_ms=ACTION_MS)
+    done = await find(dialog, COVER_DONE)
     await done.click(timeout=ACTION_MS)
     confirmation = page.get_by_role("button", name=re.compile(f"^({'|'.join(_CONFIRMATIONS)})$")).filter(
         visible=True

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import FormMismatch, PageChanged
-from container.douyin.act import ACTION_MS, click_until, reaches
-from container.douyin.locators import DECLARATION_DIALOG, DECLARATION_ROW, find
+from container.douyin.act import ACTION_MS, click_until, find, reaches
+from container.douyin.locators import DECLARATION_DIALOG, DECLARATION_ROW
 from container.evidence import note
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def declare(page: Page, claim_type: str | None) -> str | None:
 async def _open(page: Page, row: Locator) -> Locator:
     dialog = DECLARATION_DIALOG.on(page).first
     await click_until(row, dialog, "row of the declaration")
-    return await find(page, DECLARATION_DIALOG, timeout_ms=ACTION_MS)
+    return await find(page, DECLARATION_DIALOG)
 
 
 async def _kind(dialog: Locator) -> Dialog:

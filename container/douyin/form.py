@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from container.douyin.act import ACTION_MS, click_until
-from container.douyin.locators import SETTING, TITLE, find
+from container.douyin.act import ACTION_MS, click_until, expect, find
+from container.douyin.locators import SETTING, TITLE
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -17,7 +17,7 @@ SCHEDULED, AT_ONCE = "定时发布", "立即发布"
 
 
 async def write_title(page: Page, title: str) -> None:
-    field = await find(page, TITLE, timeout_ms=ACTION_MS)
+    field = await find(page, TITLE)
     await field.fill(title, timeout=ACTION_MS)
 
 
@@ -29,7 +29,7 @@ async def choose_setting(page: Page, label: str) -> None:
     """Takes the choice with exactly this label. PageChanged where clicking it has no effect."""
     choice = _setting(page, label)
     checked = choice.and_(page.locator('[data-checked="true"], :has(input:checked)'))
-    await choice.first.wait_for(state="visible", timeout=ACTION_MS)
+    await expect(choice, "visible", f"the setting {label}")
     if not await checked.count():
         await click_until(choice.first, checked, f"the setting {label}", state="attached")
 

@@ -14,8 +14,6 @@ from typing import Any, Literal
 
 from playwright.async_api import Locator, Page
 
-from container.evidence import note
-
 Scope = Page | Locator
 Room = Literal["login", "shell", "upload", "form", "cover", "declaration", "schedule", "manage", "challenge"]
 
@@ -84,29 +82,6 @@ class Target:
         for other in found[1:]:
             union = union.or_(other)
         return union
-
-
-async def find(scope: Scope, target: Target, *, timeout_ms: float, visible: bool = True) -> Locator:
-    """The target, once it is there: by its primary way, else by the first fallback that leads anywhere.
-
-    A fallback that was needed is noted on the timeline. Playwright's TimeoutError where nothing appears.
-    """
-    await target.on(scope, visible=visible).first.wait_for(
-        state="visible" if visible else "attached", timeout=timeout_ms
-    )
-    for number, way in enumerate(target.ways):
-        locator = way.on(scope).filter(visible=True) if visible else way.on(scope)
-        if await locator.count():
-            if number:
-                note(f"{target.purpose}: found only by fallback {number}, {way}")
-            return locator.first
-    # It went away again between the two looks; whoever acts on it waits for it once more.
-    return target.on(scope, visible=visible).first
-
-
-async def shown(scope: Scope, target: Target) -> bool:
-    """Whether any way leads to something visible right now."""
-    return await target.on(scope).count() > 0
 
 
 # Login
@@ -249,7 +224,7 @@ COVER_CHOOSE = Target(
     room="cover",
     source="F: 2026-09",
     primary=Text("选择封面"),
-    fallbacks=(Css('[class*="coverControl"] [class^="cover-"]'),),
+    fallbacks=(Text("选择封面", exact=False),),
 )
 COVER_SLOT = Target(
     purpose="slots of the two covers, each with its shape as a tip",

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import CaptchaRequired, PageChanged, PageTimeout, SessionExpired
-from container.douyin.locators import QR_DRAWING, QR_EXPIRED, find
+from container.douyin.act import ACTION_MS, expect, find
+from container.douyin.locators import QR_DRAWING, QR_EXPIRED
 from container.douyin.session import LOGGED_OUT_STATUS
 from container.douyin.sight import Sight, look_again
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _OPEN_MS = 30_000
-_ACTION_MS = 10_000
 # At most this long between two looks at what only the network says.
 _SLICE_SECONDS = 1.0
 
@@ -110,9 +110,9 @@ class QrLogin:
         """Asks for a new code in the place of an expired or refused one; `next_event` says when it is there."""
         async with self._timeline.step("refresh_qr"):
             self._scanned = False
-            notice = await find(self._page, QR_EXPIRED, timeout_ms=_ACTION_MS)
-            await notice.click(timeout=_ACTION_MS)
-            await notice.wait_for(state="hidden", timeout=_ACTION_MS)
+            notice = await find(self._page, QR_EXPIRED)
+            await notice.click(timeout=ACTION_MS)
+            await expect(notice, "hidden", QR_EXPIRED.purpose)
 
     async def profile(self) -> Profile:
         """Whose session it is, by the site's own answer. SessionExpired where it says: nobody's."""
@@ -171,9 +171,9 @@ class QrLogin:
             return base64.b64decode(sight.qr.removeprefix(_PNG))
         if sight.qr_is_image:
             image = self._page.locator(f"img[src={json.dumps(sight.qr)}]").first
-            return await image.screenshot(type="png", timeout=_ACTION_MS)
-        drawing = await find(self._page, QR_DRAWING, timeout_ms=_ACTION_MS)
-        return await (await _largest(drawing)).screenshot(type="png", timeout=_ACTION_MS)
+            return await image.screenshot(type="png", timeout=ACTION_MS)
+        drawing = await find(self._page, QR_DRAWING)
+        return await (await _largest(drawing)).screenshot(type="png", timeout=ACTION_MS)
 
     async def _listen(self, response: Response) -> None:
         if not urlsplit(response.url).path.startswith(_CHECK):

@@ -24,10 +24,10 @@ from chalicelib.errors import (
     VerificationRequired,
 )
 from container.douyin import cover, form, schedule, topics
-from container.douyin.act import ACTION_MS
+from container.douyin.act import ACTION_MS, find
 from container.douyin.answer import CreateAnswer, item_id_of, refusal
 from container.douyin.declaration import CHOICES, declare
-from container.douyin.locators import POPOVER_OK, PUBLISH, find
+from container.douyin.locators import POPOVER_OK, PUBLISH
 from container.douyin.sight import Sight, look, look_again
 from container.douyin.upload import UploadWatch, choose_video, open_upload_page
 from container.douyin.works import MANAGE_PATH
@@ -138,6 +138,7 @@ class Publication:
             async with self._timeline.step("description"):
                 await topics.write_description(page, work.description)
                 await topics.add_topics(page, work.tags)
+                await topics.leave_editor(page)
             async with self._timeline.step("cover"):
                 if work.cover is not None:
                     await cover.set_cover(page, work.cover)
@@ -198,7 +199,7 @@ class Publication:
         await cover.dismiss_nag(self._page)
         await cover.close_residual(self._page)
         _refuse_challenge(await look(self._page))
-        button = await find(self._page, PUBLISH, timeout_ms=ACTION_MS)
+        button = await find(self._page, PUBLISH)
         await button.click(trial=True, timeout=ACTION_MS)
         return button
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.clock import SHANGHAI
-from chalicelib.errors import FormMismatch
-from container.douyin.act import ACTION_MS, reaches
+from chalicelib.errors import FormMismatch, PageTimeout
+from container.douyin.act import ACTION_MS, find, reaches
 from container.douyin.locators import (
     DATE_CELL,
     DATE_NEXT_MONTH,
@@ -22,7 +22,6 @@ from container.douyin.locators import (
     SCHEDULE_INPUT,
     SCHEDULE_PANEL,
     TIME_SWITCH,
-    find,
 )
 from container.evidence import note
 
@@ -38,11 +37,11 @@ _READ_MS = 3_000
 async def set_schedule(page: Page, publish_at: datetime) -> None:
     """Sets the time in the open schedule field. FormMismatch where the field keeps another one."""
     wanted = shanghai_text(publish_at)
-    field = await find(page, SCHEDULE_INPUT, timeout_ms=ACTION_MS)
+    field = await find(page, SCHEDULE_INPUT)
     for way in (_by_panel, _by_typing):
         try:
             await way(page, field, wanted)
-        except PlaywrightTimeout as error:
+        except (PlaywrightTimeout, PageTimeout) as error:
             note(f"schedule: {way.__name__.strip('_')} failed: {str(error).splitlines()[0]}")
             await page.keyboard.press("Escape")
         if await _reads(field, wanted):

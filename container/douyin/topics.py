@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from chalicelib.errors import FormMismatch, PageTimeout
-from container.douyin.act import ACTION_MS, reaches
+from chalicelib.errors import FormMismatch
+from container.douyin.act import ACTION_MS, expect, find, reaches
 from container.douyin.locators import (
     DESCRIPTION,
     SUGGESTION,
     SUGGESTION_LAYER,
     SUGGESTION_NAME,
     TOPIC_CHIP,
-    find,
 )
 
 if TYPE_CHECKING:
@@ -37,15 +36,15 @@ async def write_description(page: Page, text: str) -> None:
 
     FormMismatch where the editor keeps something else.
     """
-    editor = await find(page, DESCRIPTION, timeout_ms=ACTION_MS)
+    editor = await find(page, DESCRIPTION)
     for _ in range(_ATTEMPTS):
-        await editor.click(timeout=ACTION_MS)
+        await close_suggestions(page)
+        await editor.focus(timeout=ACTION_MS)
         await editor.press("ControlOrMeta+A")
         await editor.press("Delete")
         if not await _holds(editor, ""):
             continue
         await _type(page, editor, text)
-        await close_suggestions(page)
         if await _holds(editor, text):
             return
     raise FormMismatch(
@@ -58,15 +57,27 @@ async def add_topics(page: Page, tags: Sequence[str]) -> None:
 
     FormMismatch where the site suggests no such topic, or does not take it.
     """
-    editor = await find(page, DESCRIPTION, timeout_ms=ACTION_MS)
+    editor = await find(page, DESCRIPTION)
     for number, tag in enumerate(tags, 1):
-        await editor.click(timeout=ACTION_MS)
+        await close_suggestions(page)
+        await editor.focus(timeout=ACTION_MS)
         await editor.press("ControlOrMeta+End")
-        await editor.press_sequentially(f" #{tag}", timeout=ACTION_MS)
+        text = await editor.inner_text(timeout=ACTION_MS)
+        blank = "" if not text.strip() or text[-1].isspace() else " "
+        await editor.press_sequentially(f"{blank}#{tag}", timeout=ACTION_MS)
         await _choose(page, tag)
         if not await reaches(TOPIC_CHIP.on(editor).nth(number - 1), "attached"):
             raise FormMismatch(f"The site did not take #{tag} as a topic.", field="tags")
-    await close_suggestions(page)
+
+
+async def leave_editor(page: Page) -> None:
+    """Ends any choice of a topic: a `#` in the description opens one that may show at any later moment, and its
+    layer would catch the click after it.
+    """
+    await page.keyboard.press("Escape")
+    await page.add_locator_handler(
+        SUGGESTION_LAYER.on(page).first, lambda _: page.keyboard.press("Escape"), no_wait_after=True
+    )
 
 
 async def close_suggestions(page: Page) -> None:
@@ -75,20 +86,17 @@ async def close_suggestions(page: Page) -> None:
     if not await layer.is_visible():
         return
     await page.keyboard.press("Escape")
-    try:
-        await layer.wait_for(state="hidden", timeout=ACTION_MS)
-    except PlaywrightTimeout as error:
-        raise PageTimeout("The list of topics does not go away.") from error
+    await expect(layer, "hidden", SUGGESTION_LAYER.purpose)
 
 
 async def read_description(page: Page) -> str:
     """The text of the editor, topics included, as `#name`."""
-    return await _text(await find(page, DESCRIPTION, timeout_ms=ACTION_MS))
+    return await _text(await find(page, DESCRIPTION))
 
 
 async def read_topics(page: Page) -> tuple[str, ...]:
     """The topics that the site has taken as such, in order."""
-    editor = await find(page, DESCRIPTION, timeout_ms=ACTION_MS)
+    editor = await find(page, DESCRIPTION)
     names = await TOPIC_CHIP.on(editor).all_inner_texts()
     return tuple(squeeze(name).removeprefix("#") for name in names)
 

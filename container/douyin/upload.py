@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import CaptchaRequired, PageChanged, PageTimeout, PlatformBusy, PlatformRejected
-from container.douyin.act import ACTION_MS, reaches
-from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, VIDEO_INPUT, find
+from container.douyin.act import ACTION_MS, expect, find, reaches
+from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, VIDEO_INPUT
 from container.douyin.session import ensure_logged_in, refuse_strangers
 from container.douyin.sight import Sight, look_again
 from container.evidence import note
@@ -34,13 +34,13 @@ async def open_upload_page(page: Page, origin: str) -> None:
     draft = DRAFT_GIVE_UP.on(page).first
     if await draft.is_visible():
         await draft.click(timeout=ACTION_MS)
-        await draft.wait_for(state="hidden", timeout=ACTION_MS)
+        await expect(draft, "hidden", DRAFT_GIVE_UP.purpose)
         note("an unfinished video of an earlier visit was dropped")
 
 
 async def choose_video(page: Page, video: Path) -> None:
     """Hands the file to the page, which starts to upload it. Raises PlatformRejected where it turns it away."""
-    field = await find(page, VIDEO_INPUT, timeout_ms=ACTION_MS, visible=False)
+    field = await find(page, VIDEO_INPUT, visible=False)
     await field.set_input_files(video, timeout=ACTION_MS)
     sight: Sight | None = None
     end = time.monotonic() + _OPEN_MS / 1000
