@@ -201,18 +201,31 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def _becomes_free(port: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while not port_is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 class PortBook:
     """Remembers ports by name in a JSON file `{name: port}`: URLs handed out stay valid over restarts."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = 3) -> None:
         self._path = path
+        self._patience = patience
         self._taken: set[int] = set()
 
     def port(self, name: str) -> int:
-        """The port that `name` had last time if nobody else listens on it now, else a new one, remembered."""
+        """The port that `name` had last time if nobody else listens on it now, else a new one, remembered.
+
+        A port in use is given `patience` seconds: the servers of a run that was killed may be ending just now.
+        """
         ports = self._read()
         port = ports.get(name)
-        if port is not None and port not in self._taken and port_is_free(port):
+        if port is not None and port not in self._taken and _becomes_free(port, self._patience):
             self._taken.add(port)
             return port
         if port is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+import time
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from local.emulator import services
 from local.emulator.snapshots import Committer, SnapshotStore
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NOT_SAVED = json.dumps(
+_LOCK_SECONDS: Final = 15.0
+_NOT_SAVED: Final = json.dumps(
     {"__type": "InternalServerError", "message": "The emulator could not save its state; see its log."}
 ).encode()
 
@@ -55,7 +58,7 @@ class DurableApplication:
             if message["type"] == "http.response.start" and message["status"] < 400:
                 try:
                     await self._committer.commit(touched)
-                except OSError:
+                except Exception:  # noqa: BLE001  # logged by the committer; whatever it is, nothing was saved
                     refused = True
                     await _refuse(send)
                     return
@@ -76,6 +79,8 @@ async def serve(port: int, data: Path, *, exit_on_stdin_eof: bool = False) -> No
     Raises OSError where the port is taken, StateUnreadable where the state on disk cannot be read.
     """
     services.configure(data)
+    # Kept until the process ends. The emulator of a run that was killed may still be saving its state.
+    lock = await asyncio.to_thread(_lock, data / "emulator.lock")
     store = SnapshotStore(data / "services")
     snapshots = store.load()
     if mended := services.repair_objects(data / "s3"):
@@ -114,6 +119,23 @@ async def serve(port: int, data: Path, *, exit_on_stdin_eof: bool = False) -> No
         committing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await committing
+        lock.close()
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """Waits until no other emulator works on the same data. Raises OSError after some seconds."""
+    file = path.open("wb")
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise OSError(f"another emulator works on {path.parent}") from None
+            time.sleep(0.05)
+        else:
+            return file
 
 
 class _Announcing:

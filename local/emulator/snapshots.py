@@ -107,6 +107,7 @@ class Committer:
         self._touched_all = False
         self._waiting: list[asyncio.Future[None]] = []
         self._wanted = asyncio.Event()
+        self._endless = False
 
     async def commit(self, services: frozenset[str] | None) -> None:
         """Returns once the present state of `services` (None: of all) is on disk. Raises what the save did."""
@@ -154,9 +155,12 @@ class Committer:
             await asyncio.sleep(0)
 
     async def _until_quiet(self) -> None:
-        deadline = time.monotonic() + _DEFER_LIMIT_SECONDS
+        deadline = time.monotonic() + (0 if self._endless else _DEFER_LIMIT_SECONDS)
         while self._busy():
             if time.monotonic() > deadline:
-                logger.warning("A change of many steps takes too long; the state is saved half-way")
+                if not self._endless:
+                    logger.warning("A change of many steps does not end; the state is saved half-way")
+                self._endless = True
                 return
             await asyncio.sleep(0.005)
+        self._endless = False

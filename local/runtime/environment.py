@@ -94,6 +94,9 @@ class ExecutionEnvironment:
             self._discard()
             raise FunctionTimedOut(late) from None
         except (EOFError, OSError):
+            # It is ending by itself; its own status says more than our signal.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_SECONDS)
             self._discard()
             raise FunctionFailed("Runtime.ExitError", self._how_it_ended()) from None
         if "error" in answer:

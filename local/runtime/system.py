@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,12 +55,15 @@ class FunctionRuntime:
         def make_sqs() -> Any:
             return make_client("sqs", endpoint)
 
+        # What the functions of a run that was killed have left behind.
+        temporary = data_dir / "tmp" / "functions"
+        shutil.rmtree(temporary, ignore_errors=True)
         self._sources = []
         self._schedules = []
         for spec in specs:
             limit = spec.event_source.maximum_concurrency if spec.event_source else None
             function = LocalFunction(
-                spec, self.environment, data_dir / "logs", tmp_dir=data_dir / "tmp", idle_kept=limit or 1
+                spec, self.environment, data_dir / "logs", tmp_dir=temporary, idle_kept=limit or 1
             )
             self.functions[spec.name] = function
             if spec.event_source is not None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,10 +109,18 @@ def test_a_port_that_somebody_else_took_is_replaced_with_a_warning(
     book = tmp_path / "ports.json"
     taken = PortBook(book).port("api")
     with socket.create_server(("127.0.0.1", taken)):
-        replaced = PortBook(book).port("api")
+        replaced = PortBook(book, patience=0).port("api")
     assert replaced != taken
     assert f"Port {taken} of api is in use" in caplog.text
     assert json.loads(book.read_text()) == {"api": replaced}
+
+
+def test_a_port_that_a_dying_run_still_holds_is_waited_for(tmp_path: Path) -> None:
+    book = tmp_path / "ports.json"
+    port = PortBook(book).port("api")
+    with socket.create_server(("127.0.0.1", port)) as held:
+        threading.Timer(0.2, held.close).start()
+        assert PortBook(book).port("api") == port
 
 
 def test_a_free_port_is_free() -> None:

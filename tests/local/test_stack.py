@@ -140,7 +140,7 @@ def test_a_creation_that_failed_is_made_good_by_the_next_deployment(endpoint: st
 def test_a_kill_during_a_deployment_leaves_nothing_or_all_of_it(tmp_path: Path) -> None:
     port, chance = free_port(), random.Random(20261121)
     table: str | None = None
-    for attempt in range(4):
+    for attempt in range(3):
         # Every other round changes the template, so that updates are cut off as well as the creation.
         template = copy.deepcopy(TEMPLATE)
         template["Resources"]["LoginQueue"]["Properties"]["MessageRetentionPeriod"] = 300 + attempt // 2
