@@ -1,19 +1,12 @@
-"""The site's clock: every time shown or typed on the site is Asia/Shanghai, whatever the browser's zone."""
+"""The server's clock: unix seconds. What people read in Asia/Shanghai is written by the pages themselves."""
 
 import time
-from datetime import UTC, datetime, timedelta, timezone
-
-SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+from datetime import UTC, datetime
 
 
 def now() -> float:
     """Unix seconds."""
     return time.time()
-
-
-def shanghai_text(unix: float) -> str:
-    """``2026年11月21日 18:05``, as the works list shows it."""
-    return datetime.fromtimestamp(unix, SHANGHAI).strftime("%Y年%m月%d日 %H:%M")
 
 
 def cookie_date(unix: float) -> str:

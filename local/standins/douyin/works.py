@@ -279,7 +279,6 @@ def _listed(site: Site, record: Mapping[str, Any]) -> dict[str, Any]:
             "in_reviewing": True,
         },
         "status_desc": "审核中",
-        "time_text": clock.shanghai_text(created if timing == -1 else timing),
         "statistics": {"play_count": 0, "digg_count": 0, "comment_count": 0, "share_count": 0},
     }
 
