@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
-RENEWAL = timedelta(seconds=15)
+LEASE = timedelta(seconds=30)
+RENEWAL = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Message:
 class Heartbeat:
     """Async context: calls `beat` (blocking) at once and then every RENEWAL until it is left.
 
-    A beat that fails is logged and tried again at the next turn: a lease outlives three failed ones. If it runs
+    A beat that fails is logged and tried again at the next turn: a lease outlives two failed ones. If it runs
     out all the same, the epoch fences this worker off at its next write.
     """
 

@@ -124,7 +124,7 @@ class _Demo:
             progress.say("scanning the code with the phone (the stand-in's)", 40)
             phone = self.system.douyin_origin + "/phone/api"
             token = self._post(f"{phone}/scan", {"qr_png_base64": login["qr_code_base64"]})["token"]
-            user = self._get(f"{phone}/users")[PHONE_USER]
+            user = self._user()
             self._wait(
                 lambda: self._call("GET", path), lambda seen: seen["state"] != "qr_ready", _LOGIN_SECONDS
             )
@@ -147,8 +147,8 @@ class _Demo:
         at = (datetime.now(SHANGHAI) + timedelta(days=1)).replace(second=0, microsecond=0)
         wanted = {
             "video_url": f"{media}/demo.mp4",
-            "title": f"Social Publisher {at:%m-%d %H:%M:%S}",
-            "description": f"第一条作品：从代码发布到抖音。{int(time.time())}",
+            "title": f"从代码发布到抖音 {datetime.now(SHANGHAI):%m-%d %H:%M:%S}",
+            "description": "这条作品由API提交：封面、话题、声明与定时一应俱全。",
             "tags": ["城市漫步", "记录美好生活"],
             "cover_path": f"{media}/demo.png",
             "claim_type": "内容由AI生成",
@@ -172,21 +172,7 @@ class _Demo:
         self.report.expect("Douyin received exactly one work", 1, len(new))
         if new:
             self.report.work = new[0]
-            self._expect_work(wanted, at, new[0], task)
-
-    def _expect_work(
-        self, wanted: dict[str, Any], at: datetime, work: dict[str, Any], task: dict[str, Any]
-    ) -> None:
-        expect = self.report.expect
-        expect("the task names the work", work["item_id"], task["result"]["item_id"])
-        expect("video_url: the very bytes of the video", _sha256(MEDIA / "demo.mp4"), work["video"]["sha256"])
-        expect("title", wanted["title"], work["title"])
-        expect("description", True, wanted["description"] in work["description"])
-        expect("tags, as topics", wanted["tags"], work["topics"])
-        expect("claim_type, as declaration", wanted["claim_type"], work["declaration"]["choice"])
-        expect("schedule_time", int(at.timestamp()), work["timing"])
-        expect("account_name: the account of the phone", self._user_uid(), work["user"])
-        expect("cover_path: a cover in both slots", True, _has_covers(work["cover"]))
+            expect_work(self.report, wanted, user_uid=self._user()["uid"], item_id=task["result"]["item_id"])
 
     def sync(self) -> None:
         wanted = {article["group_id"] for article in self._upstream_articles() if article["scannable"]}
@@ -203,14 +189,11 @@ class _Demo:
         channel = self._call("GET", "/api/v1/sync")["data"][0]
         bucket = self.system.content_bucket
         rows = list(iter_rows(self.system.client("s3"), bucket, channel["channel"]))
-        counts = Counter(row.group_id for row in rows)
-        expect = self.report.expect
-        expect("no article is missing in S3", [], sorted(wanted - set(counts)))
-        expect("no article is doubled in S3", [], sorted(key for key, count in counts.items() if count > 1))
+        expect_articles(self.report, wanted, [row.group_id for row in rows])
         kinds = Counter(row.article["ArticleType"] for row in rows if row.article)
         self.report.sync = {
             "channel": channel["channel"],
-            "articles": len(counts),
+            "articles": len(rows),
             "by_type": dict(kinds),
             "bucket": bucket,
             "last_object": channel["state"]["last_key"],
@@ -224,8 +207,9 @@ class _Demo:
         works: list[dict[str, Any]] = self._get(f"{self.system.douyin_origin}/admin/works")
         return works
 
-    def _user_uid(self) -> str:
-        return str(self._get(f"{self.system.douyin_origin}/phone/api/users")[PHONE_USER]["uid"])
+    def _user(self) -> dict[str, Any]:
+        user: dict[str, Any] = self._get(f"{self.system.douyin_origin}/phone/api/users")[PHONE_USER]
+        return user
 
     def _upstream_articles(self) -> list[dict[str, Any]]:
         articles: list[dict[str, Any]] = self._get(f"{self.system.volcengine.endpoint}/admin/articles")[
@@ -343,8 +327,33 @@ def show_report(report: Report, system: System, console: Console) -> None:
         console.print(f"  The logs are in {system.options.data / 'logs'}.")
 
 
-def _has_covers(cover: Any) -> bool:
-    return bool(cover)
+def expect_work(report: Report, wanted: dict[str, Any], *, user_uid: str, item_id: str) -> None:
+    """Compares each field of the request with the work that arrived (`report.work`)."""
+    work, expect = report.work, report.expect
+    at = datetime.strptime(wanted["schedule_time"], "%Y-%m-%d %H:%M").replace(tzinfo=SHANGHAI)
+    cover = _sha256(MEDIA / "demo.png")
+    topics = "".join(f"#{tag}" for tag in wanted["tags"])
+    expect("the task names the work", work["item_id"], item_id)
+    expect("video_url: the very bytes of the video", _sha256(MEDIA / "demo.mp4"), work["video"]["sha256"])
+    expect("title", wanted["title"], work["title"])
+    expect("description", wanted["description"] + topics, "".join(work["description"].split(" ")))
+    expect("tags: real topics", wanted["tags"], work["topics"])
+    expect(
+        "cover_path: the very bytes of the cover, in both slots",
+        {"竖封面3:4": cover, "横封面4:3": cover},
+        {slot: picture["sha256"] for slot, picture in work["cover"]["slots"].items()},
+    )
+    expect("claim_type: the declaration", wanted["claim_type"], work["declaration"]["choice"])
+    expect("schedule_time: Douyin's own schedule", int(at.timestamp()), work["timing"])
+    expect("account_name: the account of the phone", user_uid, work["user"])
+    expect("everyone may see it", "公开", work["visibility"])
+
+
+def expect_articles(report: Report, wanted: set[str], found: list[str]) -> None:
+    """Compares the ids of the channel's articles with those of the rows in S3."""
+    doubled = sorted(group_id for group_id, count in Counter(found).items() if count > 1)
+    report.expect("no article is missing in S3", [], sorted(wanted - set(found)))
+    report.expect("no article is doubled in S3", [], doubled)
 
 
 def _sha256(path: Path) -> str:

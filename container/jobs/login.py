@@ -23,7 +23,8 @@ from chalicelib.errors import (
     StateConflict,
     VerificationRequired,
 )
-from container.douyin.login import LoginEvent, QrLogin
+from container.browser import open_page
+from container.douyin.login import QrLogin, QrState
 from container.evidence import Timeline
 from container.jobs.session import session_version
 from container.lease import Heartbeat, Message
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
 
     from chalicelib.accounts.logins import Login, LoginStore
+    from container.douyin.login import LoginEvent
     from container.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -82,39 +84,36 @@ class _Job:
             await self._end(LoginState.FAILED, failure)
 
     async def _log_in(self, context: BrowserContext) -> None:
-        page = await context.new_page()
-        qr_login = QrLogin(
-            page, self.worker.settings.douyin_origin, Timeline(_log_step, clock=self.worker.clock)
-        )
+        page = await open_page(context)
+        timeline = Timeline(_log_step, clock=self.worker.clock)
+        qr_login = QrLogin(page, self.worker.settings.douyin_origin, timeline)
         await qr_login.open()
         event: LoginEvent | None = None
-        while True:
+        while not await self._over():
             event = await qr_login.next_event(event, timeout=LOOK_SECONDS)
             match event.state:
-                case "qr_ready":
-                    await self._show(event)
-                case "scanned":
+                case QrState.QR_READY:
+                    await self._show(event.qr_png or b"")
+                case QrState.SCANNED:
                     await self._report(LoginState.SCANNED)
-                case "expired":
+                case QrState.EXPIRED:
                     await qr_login.refresh()
-                case "refused":
+                case QrState.REFUSED:
                     raise LoginRefused(event.detail)
-                case "verification_required":
+                case QrState.VERIFICATION_REQUIRED:
                     raise VerificationRequired(event.detail)
-                case "logged_in":
+                case QrState.LOGGED_IN:
                     await self._finish(context, qr_login)
                     return
-            if await self._over():
-                await self._end(LoginState.EXPIRED)
-                return
+        await self._end(LoginState.EXPIRED)
 
-    async def _show(self, event: LoginEvent) -> None:
-        png = base64.b64encode(event.qr_png or b"").decode()
-        if png == self.login.qr_png:
+    async def _show(self, png: bytes) -> None:
+        text = base64.b64encode(png).decode()
+        if text == self.login.qr_png:
             await self._report(LoginState.QR_READY)
             return
         self.login = await asyncio.to_thread(
-            self.logins.show_qr, self.login, png, expires_at=self.worker.clock() + QR_LIFE
+            self.logins.show_qr, self.login, text, expires_at=self.worker.clock() + QR_LIFE
         )
 
     async def _report(self, state: LoginState) -> None:

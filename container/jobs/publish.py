@@ -9,6 +9,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,6 @@ from chalicelib.errors import (
     InternalError,
     NoTimeLeft,
     OutcomeUnknown,
-    PlatformBusy,
-    PlatformRejected,
     PublisherError,
     SessionExpired,
     StateConflict,
@@ -31,6 +30,7 @@ from chalicelib.errors import (
 )
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
+from container.browser import open_page
 from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
 from container.evidence import Timeline, screenshot
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from chalicelib.accounts.store import Account
     from chalicelib.publishing.store import TaskStore
     from chalicelib.publishing.task import Task
+    from container.douyin.publish import Submitted
     from container.media import MediaFile
     from container.worker import Worker
 
@@ -95,7 +96,7 @@ class _Job:
     deadline: Callable[[], float]
     progress: dict[str, Any] | None = None
     intended: bool = False
-    page: Page | None = None
+    refused: bool = False
     over: threading.Event = field(default_factory=threading.Event)
     _writes: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -114,17 +115,17 @@ class _Job:
         submission = self.task.submission
         account = await asyncio.to_thread(self.worker.accounts.get, submission.account_name)
         account.require_login()
-        timeline = Timeline(self._record, clock=self.worker.clock)
+        timeline = Timeline(self._record, clock=self.worker.clock, on_progress=self._note_progress)
         with tempfile.TemporaryDirectory(prefix="publish-") as folder:
             media = asyncio.create_task(self._fetch_media(timeline, Path(folder)))
             try:
                 async with open_session(self.worker, account, timeline) as context:
-                    self.page = await context.new_page()
-                    try:
-                        await self._drive(self.page, account, timeline, media)
-                    except Exception:
-                        await self._photograph("failure")
-                        raise
+                    page = await open_page(context)
+                    timeline.camera = partial(self._photograph, page)
+                    await self._drive(page, account, timeline, media)
+            except SessionExpired:
+                await asyncio.to_thread(self.worker.accounts.mark_expired, account)
+                raise
             finally:
                 self.over.set()
                 await asyncio.gather(media, return_exceptions=True)
@@ -138,40 +139,44 @@ class _Job:
     ) -> None:
         submission = self.task.submission
         publication = Publication(page, self.worker.settings.douyin_origin, timeline, self.deadline)
-        try:
-            await publication.open_upload()
-            video, cover = await media
-            work = Work(
-                video=video.path,
-                title=submission.title,
-                description=submission.description,
-                tags=tuple(submission.tags),
-                cover=cover.path if cover else None,
-                claim_type=submission.claim_type,
-                publish_at=self._platform_time(),
-            )
-            await publication.start_upload(video.path)
-            await publication.wait_form()
-            await publication.fill(work)
-            await publication.wait_uploaded(self._upload_progress)
-            await publication.read_back(work)
-        except SessionExpired:
-            await asyncio.to_thread(self.worker.accounts.mark_expired, account)
-            raise
-        await self._photograph("form")
+        await publication.open_upload()
+        video, cover = await media
+        work = Work(
+            video=video.path,
+            title=submission.title,
+            description=submission.description,
+            tags=tuple(submission.tags),
+            cover=cover.path if cover else None,
+            claim_type=submission.claim_type,
+            publish_at=self._platform_time(),
+        )
+        await publication.start_upload(video.path)
+        await publication.wait_form()
+        await publication.fill(work)
+        await publication.wait_uploaded()
+        await publication.read_back(work)
+        async with timeline.step("photograph_form") as step:
+            await step.photograph()
         if submission.manual_review and not self.task.approved:
             await self._move(states.REHEARSE, crashes=0, progress=None)
             return
-        submitted = await publication.submit(before_click=lambda: self._intend(page))
-        await self._photograph("published")
-        when = {"scheduled_for": self.task.publish_at} if self._platform_time() else {}
+        submitted = await self._submit(publication, page)
         result = {
             "item_id": submitted.item_id,
-            "url": f"https://www.douyin.com/video/{submitted.item_id}",
-            **(when or {"published_at": to_rfc3339(self.worker.clock())}),
+            "url": f"https://www.douyin.com/video/{submitted.item_id}" if submitted.item_id else None,
+            **self._when(),
         }
         await self._move(states.PROVE, result=result, crashes=0, progress=None)
         await refresh_session(self.worker, account, page.context)
+
+    async def _submit(self, publication: Publication, page: Page) -> Submitted:
+        try:
+            return await publication.submit(before_click=partial(self._intend, page))
+        except OutcomeUnknown:
+            raise
+        except PublisherError:
+            self.refused = self.intended
+            raise
 
     async def _fetch_media(self, timeline: Timeline, folder: Path) -> tuple[MediaFile, MediaFile | None]:
         submission = self.task.submission
@@ -215,7 +220,7 @@ class _Job:
         now = self.worker.clock()
         if self.task.state not in (State.RUNNING, State.SUBMITTING):
             return  # The outcome is written; what failed came after it.
-        if self.intended and isinstance(error, PlatformRejected | PlatformBusy):
+        if self.refused:
             await self._move(states.REFUSE, error=error.describe(), crashes=0, progress=None)
         elif self.intended:
             doubt = OutcomeUnknown(f"After the click: {error.detail}", **error.context)
@@ -245,22 +250,27 @@ class _Job:
             lease_until = self.worker.clock() + LEASE
             self.tasks.renew(self.task, lease_until=lease_until, progress=self.progress)
 
-    async def _upload_progress(self, percent: int) -> None:
-        self.progress = {"step": "upload", "percent": percent}
+    async def _note_progress(self, step: str, percent: int) -> None:
+        """Kept until the next sign of life takes it along."""
+        self.progress = {"step": step, "percent": percent}
 
-    async def _photograph(self, name: str) -> None:
-        if self.page is None:
-            return
-        picture = await screenshot(self.page)
-        if picture:
-            await asyncio.to_thread(
-                self.worker.evidence().put,
-                self.task.submission.account_name,
-                self.task.id,
-                f"{self.task.epoch}-{name}.jpg",
-                picture,
-                "image/jpeg",
-            )
+    async def _photograph(self, page: Page, name: str) -> str | None:
+        picture = await screenshot(page)
+        if not picture:
+            return None
+        return await asyncio.to_thread(
+            self.worker.evidence().put,
+            self.task.submission.account_name,
+            self.task.id,
+            f"{self.task.epoch}-{name}.jpg",
+            picture,
+            "image/jpeg",
+        )
+
+    def _when(self) -> dict[str, str]:
+        if self._platform_time() and self.task.publish_at:
+            return {"scheduled_for": self.task.publish_at}
+        return {"published_at": to_rfc3339(self.worker.clock())}
 
     def _platform_time(self) -> datetime | None:
         """When the platform is to publish; None where it is at once."""

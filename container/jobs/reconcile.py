@@ -12,6 +12,7 @@ from playwright.async_api import Error as BrowserError
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import NotPublished, PublisherError, SessionExpired
 from chalicelib.publishing import states
+from container.browser import open_page
 from container.douyin.works import list_works
 from container.evidence import Timeline
 from container.jobs.session import open_session
@@ -59,8 +60,8 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
         return
     intent_at = from_rfc3339((task.intent or {})["at"])
     if task.checks + 1 >= len(CHECK_DELAYS) and now >= intent_at + ABSENT_AFTER:
-        error = NotPublished(f"Looked {task.checks + 1} times, until {to_rfc3339(now)}.")
-        await asyncio.to_thread(tasks.move, task.id, states.MISS, epoch=task.epoch, error=error.describe())
+        absent = NotPublished(f"Looked {task.checks + 1} times, until {to_rfc3339(now)}.")
+        await asyncio.to_thread(tasks.move, task.id, states.MISS, epoch=task.epoch, error=absent.describe())
         return
     current = await asyncio.to_thread(tasks.get, task.id)
     await asyncio.to_thread(tasks.postpone, current, now + delay, checks=task.checks + 1)
@@ -78,7 +79,7 @@ async def _look(worker: Worker, tasks: TaskStore, task: Task) -> WorkSummary | N
         timeline.step("look_at_works"),
         open_session(worker, account, timeline) as context,
     ):
-        page = await context.new_page()
+        page = await open_page(context)
         try:
             works = await list_works(page, worker.settings.douyin_origin)
         except SessionExpired:
