@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +49,8 @@ class ExecutionEnvironment:
                 start_new_session=True,
             )
         self._ready = False
+        self._killing = threading.Lock()
+        self._killed = False
 
     @property
     def pid(self) -> int:
@@ -68,12 +71,16 @@ class ExecutionEnvironment:
     def kill(self) -> None:
         """SIGKILL for the group; also from another thread, while an invocation is running."""
         self.usable = False
-        kill_group(self._process.pid)
-        self._process.wait()
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        with self._killing:
+            if self._killed:
+                return
+            kill_group(self._process.pid)
+            self._process.wait()
+            if self._process.stdin is not None:
+                with contextlib.suppress(OSError):
+                    self._process.stdin.close()
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._killed = True
 
     def close(self) -> None:
         """Ends an idle environment: its process may end by itself, then comes SIGKILL."""

@@ -120,8 +120,7 @@ class LocalFunction:
             if environment.usable and not self._closed and len(self._idle) < self._idle_kept:
                 self._idle.append(environment)
                 return
-        if environment.usable:
-            environment.close()
+        environment.close()
 
     def _start(self) -> ExecutionEnvironment:
         identity = uuid.uuid4().hex

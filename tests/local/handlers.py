@@ -77,10 +77,13 @@ def sleep_with_child(event: Any, context: Any) -> None:
 def wait_for_file(event: Any, context: Any) -> str:
     """Notes that it runs in `event["started"]` and returns once the file `event["until"]` exists."""
     Path(event["started"]).touch()
-    until = Path(event["until"])
-    while not until.exists():
-        time.sleep(0.01)
+    _wait_for(Path(event["until"]))
     return "done"
+
+
+def _wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
 
 
 # SQS: what a record is to do stands in its body, JSON without spaces: {"do", ...}; each is noted in a file.
@@ -99,6 +102,8 @@ def consume(event: Any, context: Any) -> dict[str, Any]:
             time.sleep(600)
         if body.startswith("slow"):
             time.sleep(0.3)
+        if body.startswith("hold"):
+            _wait_for(Path(os.environ["JOURNAL"] + ".go"))
         if body.startswith("shorten"):
             url = os.environ["QUEUE_URL"]
             boto3.client("sqs").change_message_visibility(

@@ -169,6 +169,17 @@ def test_groups_run_in_parallel_and_each_in_order_one_at_a_time(consume: Callabl
     assert most == 2
 
 
+def test_a_message_that_is_visible_again_while_it_is_handled_is_not_handled_twice_at_once(
+    consume: Callable[..., Consumer], caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = consume(fifo=True, visibility=1, receives=10)
+    consumer.send("hold", group="a")
+    eventually(lambda: "came again while its group is being handled" in caplog.text)
+    assert consumer.noted() == ["start hold 1"]
+    consumer.journal.with_name("journal.go").touch()
+    eventually(lambda: consumer.noted()[1:2] == ["end hold 1"])
+
+
 def test_a_failed_message_holds_its_group_back_and_no_other(consume: Callable[..., Consumer]) -> None:
     consumer = consume(fifo=True, visibility=1)
     consumer.send("raise-a", "after", group="a")

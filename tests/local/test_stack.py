@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import random
 import threading
 from functools import partial
@@ -16,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.emulator import emulator_process, make_client, running_emulator
 from local.processes import free_port
 from local.stack import StackFailed, deploy
-from local.template import load_template, output_name
+from local.template import data_template, load_template, output_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +136,20 @@ def test_a_creation_that_failed_is_made_good_by_the_next_deployment(endpoint: st
         deploy(endpoint, "publisher", broken)
     deploy(endpoint, "publisher", TEMPLATE)
     assert_whole(inventory(endpoint))
+
+
+def test_an_answered_creation_is_whole_after_a_kill(tmp_path: Path) -> None:
+    port = free_port()
+    process = emulator_process(tmp_path / "data", port)
+    endpoint = process.start()
+    make_client("cloudformation", endpoint).create_stack(
+        StackName="publisher", TemplateBody=json.dumps(data_template(TEMPLATE))
+    )
+    process.kill()
+    with running_emulator(tmp_path / "data", port) as endpoint:
+        described = make_client("cloudformation", endpoint).describe_stacks(StackName="publisher")
+        assert described["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+        assert_whole(inventory(endpoint))
 
 
 def test_a_kill_during_a_deployment_leaves_nothing_or_all_of_it(tmp_path: Path) -> None:
