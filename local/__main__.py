@@ -44,8 +44,10 @@ def _run(options: Options, system: System, console: Console, stopped: threading.
         console.print()
         report = run_demo(system, console)
         console.print()
-        show_report(report, system, console)
+        show_report(report, console)
         succeeded = report.ok
+        if not succeeded:
+            console.print(f"  The logs are in {options.data / 'logs'}.")
     if not options.serve:
         return 0 if succeeded else 1
     _say_where(system, console)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
+from rich import box
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -302,21 +303,14 @@ class _Bar:
         self.say(text, min(95, 5 * steps))
 
 
-def show_report(report: Report, system: System, console: Console) -> None:
-    """The short summary: timeline, the work as received, the articles, the checks, where to go on."""
+def show_report(report: Report, console: Console) -> None:
+    """The short summary: the timeline, the work as received, the articles, and whether all of it is true."""
     if report.task:
-        table = Table("step", "started", "took", title="The task's timeline", title_justify="left")
-        for entry in report.task["timeline"]:
-            started = datetime.fromisoformat(entry["started_at"]).astimezone(SHANGHAI)
-            mark = "" if entry["outcome"] == "ok" else " [red]failed"
-            table.add_row(entry["name"] + mark, f"{started:%H:%M:%S}", f"{entry['duration_ms'] / 1000:.2f} s")
-        console.print(table)
+        _show_timeline(report.task["timeline"], console)
     if report.work:
-        console.print("[bold]The work, as Douyin's stand-in received it")
-        console.print_json(json.dumps(report.work, ensure_ascii=False))
+        _show_work(report.work, console)
     if report.sync:
-        console.print("[bold]The articles")
-        console.print_json(json.dumps(report.sync, ensure_ascii=False))
+        _show_articles(report.sync, console)
     for check in report.checks:
         if check.ok:
             console.print(f"[green]✓[/] {check.name}")
@@ -324,7 +318,50 @@ def show_report(report: Report, system: System, console: Console) -> None:
             console.print(f"[red]✗ {check.name}: expected {check.expected!r}, found {check.actual!r}")
     if report.failure:
         console.print(f"[red]✗ {report.failure}")
-        console.print(f"  The logs are in {system.options.data / 'logs'}.")
+
+
+def _show_timeline(timeline: list[dict[str, Any]], console: Console) -> None:
+    table = _table("The task's timeline", "step", "began", "took")
+    for entry in sorted(timeline, key=lambda entry: entry["started_at"]):
+        began = datetime.fromisoformat(entry["started_at"]).astimezone(SHANGHAI)
+        mark = "" if entry["outcome"] == "ok" else " [red]failed"
+        table.add_row(entry["name"] + mark, f"{began:%H:%M:%S}", f"{entry['duration_ms'] / 1000:.2f} s")
+    console.print(table, "")
+
+
+def _show_work(work: dict[str, Any], console: Console) -> None:
+    video, cover = work["video"], work["cover"]
+    at = datetime.fromtimestamp(work["timing"], SHANGHAI) if work["timing"] > 0 else None
+    table = _table("The work, as Douyin's stand-in received it", "field", "value")
+    rows = {
+        "item_id": work["item_id"],
+        "title": work["title"],
+        "description": work["description"],
+        "topics": " ".join(f"#{topic}" for topic in work["topics"]),
+        "video": f"{video['size']:,} bytes, {video['duration_ms'] / 1000:g} s",
+        "cover": f"{cover['width']} x {cover['height']} in {' and '.join(cover['slots'])}",
+        "declaration": work["declaration"]["choice"],
+        "published": f"{at:%Y-%m-%d %H:%M} (Douyin's own schedule)" if at else "at once",
+        "visible to": work["visibility"],
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table, "")
+
+
+def _show_articles(sync: dict[str, Any], console: Console) -> None:
+    table = _table("The articles in S3", "", "")
+    table.show_header = False
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(sync["by_type"].items()))
+    table.add_row("channel", sync["channel"])
+    table.add_row("articles", f"{sync['articles']} ({kinds})")
+    table.add_row("objects", f"{sync['objects']}, the last one:")
+    table.add_row("", f"s3://{sync['bucket']}/{sync['last_object']}")
+    console.print(table, "")
+
+
+def _table(title: str, *columns: str) -> Table:
+    return Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
 
 
 def expect_work(report: Report, wanted: dict[str, Any], *, user_uid: str, item_id: str) -> None:
