@@ -16,6 +16,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
+from chalicelib.articles.records import read_record
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -56,7 +58,7 @@ class Row:
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
-        return cls(**json.loads(line))
+        return read_record(cls, json.loads(line))
 
 
 def article_prefix(prefix: str, utm_source: str) -> str:

@@ -24,7 +24,7 @@ from chalicelib.errors import UpstreamDenied, UpstreamError, UpstreamThrottled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 VERSION = "2023-01-01"
 SCAN_PER_SECOND = 10
@@ -201,7 +201,7 @@ class ContentClient:
                 pause = min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2.0 ** (attempt - 1)) * self._jitter()
                 if deadline is not None and deadline() <= pause:
                     raise
-                log.info("%s failed (%s), attempt %d of %d", action, error, attempt, self._max_attempts)
+                logger.info("%s failed (%s), attempt %d of %d", action, error, attempt, self._max_attempts)
             attempt += 1
             self.retries += 1
             self._sleep(pause)

@@ -14,6 +14,8 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
+from chalicelib.articles.records import read_record
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -53,7 +55,7 @@ class RunSummary:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
-        return cls(**{**value, "objects": tuple(value["objects"])})
+        return read_record(cls, {**value, "objects": tuple(value["objects"])})
 
 
 def new_run_id(started_at: datetime) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.client import Page
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 ROWS_PER_OBJECT = 3_000
 """About 1 MB of gzip, and two writes per 100 pages."""
@@ -155,7 +155,7 @@ class _Run:
             self._cursor = unquote(metadata["cursor-after"])
             self._commit(key, int(metadata["rows"]))
             self._summary = replace(self._summary, adopted=True)
-            log.warning("%s: adopted %s, left behind by run %s", self._channel, key, metadata.get("run-id"))
+            logger.warning("%s: adopted %s, left behind by run %s", self._channel, key, metadata.get("run-id"))
 
     def _pages(self, fetcher: ThreadPoolExecutor) -> Iterator[_Fetched]:
         """Each page while the next one is being fetched, up to the end, the deadline or a failure."""
@@ -279,7 +279,7 @@ class _Run:
             error=error,
         )
         save_run(self._store, self._summary)
-        log.info(
+        logger.info(
             "%s: run %s %s, %d rows in %d pages, %d objects, %d retries, caught up: %s",
             self._channel,
             self._summary.run_id,

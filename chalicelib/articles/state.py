@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from chalicelib.articles.records import read_record
 from chalicelib.articles.store import PreconditionFailed, encode_json
 from chalicelib.errors import CursorConflict
 
@@ -43,7 +44,7 @@ class CursorState:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
-        return cls(**{name: item for name, item in value.items() if name != "version"})
+        return read_record(cls, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,13 @@ class RecordingClock(VirtualClock):
 class Transport(BaseAdapter):
     """Answers from a list and keeps what was sent."""
 
-    def __init__(self, *answers: tuple[int, bytes] | Exception) -> None:
+    def __init__(self, *answers: tuple[int, bytes | BytesIO] | Exception) -> None:
         super().__init__()
         self.answers = list(answers)
         self.requests: list[requests.PreparedRequest] = []
         self.timeouts: list[Any] = []
 
-    def send(  # noqa: PLR0917 - the signature of requests
+    def send(
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
@@ -57,7 +57,9 @@ class Transport(BaseAdapter):
             raise answer
         response = requests.Response()
         response.status_code, content = answer
-        response.raw = HTTPResponse(BytesIO(content), preload_content=False)
+        body = BytesIO(content) if isinstance(content, bytes) else content
+        response.raw = HTTPResponse(body, preload_content=False)
+        response.headers["Location"] = "https://mercury.example/elsewhere"
         response.request = request
         response.url = request.url or ""
         return response
@@ -200,6 +202,28 @@ def test_a_page_of_a_proxy_is_classified_by_its_status() -> None:
 def test_an_answer_without_end_is_cut_off() -> None:
     with pytest.raises(UpstreamMalformed, match="larger than 1000 bytes"):
         client_of(Transport((200, b"x" * 1001)), max_response_bytes=1000).scan("u", "")
+
+
+def test_an_answer_that_drips_is_given_up_on() -> None:
+    clock = VirtualClock()
+
+    class Drip(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            clock.sleep(8)
+            return super().read(size)
+
+    client = client_of(Transport((200, Drip(b" " * 1_000_000))), clock, read_timeout=20, max_attempts=1)
+    with pytest.raises(UpstreamUnavailable, match="not arrive in time"):
+        client.scan("u", "")
+    assert clock.monotonic() <= 32
+
+
+def test_a_redirect_is_not_followed_with_a_signed_request() -> None:
+    transport = Transport((302, b""), EMPTY_PAGE)
+
+    with pytest.raises(UpstreamError, match="HTTP 302"):
+        client_of(transport).scan("u", "")
+    assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize(

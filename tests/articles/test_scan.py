@@ -163,6 +163,14 @@ def test_a_token_that_leads_back_stops_instead_of_looping(
         lake.run(client=Scripted(pages))
 
 
+def test_a_token_that_leads_a_later_run_back_to_the_start_stops_it(lake: Lake) -> None:
+    lake.run(client=Scripted({"": (["1"], "A"), "A": ([], "A")}))
+
+    with pytest.raises(ScanStuck):
+        lake.run(client=Scripted({"A": (["2"], "B"), "B": ([], "")}))
+    assert ids_in_log(lake) == ["1", "2"]
+
+
 def test_a_channel_without_articles_is_a_success_without_objects(
     s3: S3Client, bucket: str, upstream: Upstream
 ) -> None:
@@ -238,6 +246,19 @@ def test_rows_before_and_after_midnight_go_into_partitions_of_their_own(lake: La
     assert ids_in_log(lake) == upstream.scannable()
 
 
+def test_a_clock_that_steps_back_over_midnight_does_not_take_the_log_back(
+    lake: Lake, upstream: Upstream
+) -> None:
+    upstream.clock.sleep(86_400)
+    lake.run()
+    upstream.clock.rewind()
+    new = upstream.catalogue.add(1, upstream.clock.now())
+    lake.run()
+
+    assert [key.split("/")[2] for key in lake.keys("articles/")] == ["dt=2026-11-22"] * 2
+    assert ids_in_log(lake)[-1:] == new
+
+
 def test_a_prefix_keeps_a_second_log_and_cursor_apart(lake: Lake, s3: S3Client, upstream: Upstream) -> None:
     lake.run()
     backfill = Lake(s3, lake.bucket, upstream, prefix="backfills/one/")
@@ -303,6 +324,7 @@ def test_a_run_killed_between_data_and_cursor_is_carried_on_without_loss_or_doub
     with pytest.raises(Killed):
         lake.run(s3=killed_writer(s3, write=1, after=True, only="articles/"))
     assert committed(lake).seq == 1
+    assert ids_in_log(lake) == [], "what is not committed is not read"
     (key,) = lake.keys("articles/")
     left = s3.head_object(Bucket=lake.bucket, Key=key)["ETag"]
     run = lake.run()
@@ -329,6 +351,22 @@ def test_an_object_left_behind_yesterday_is_found_today(lake: Lake, s3: S3Client
     assert ids_in_log(lake) == upstream.scannable()
 
 
+def test_a_stale_runs_stray_object_is_not_taken_for_a_left_one(
+    lake: Lake, s3: S3Client, upstream: Upstream
+) -> None:
+    lake.run()
+    before = committed(lake)
+    s3.copy_object(
+        Bucket=lake.bucket,
+        Key=before.last_key.replace("dt=2026-11-21", "dt=2026-11-22"),
+        CopySource={"Bucket": lake.bucket, "Key": before.last_key},
+    )
+    run = lake.run()
+
+    assert not run.adopted
+    assert (committed(lake).seq, committed(lake).rows) == (before.seq, before.rows)
+
+
 def test_a_lost_state_is_rebuilt_from_the_log(lake: Lake, s3: S3Client, upstream: Upstream) -> None:
     lake.run(rows_per_object=30)
     before = committed(lake)
@@ -344,6 +382,18 @@ def test_a_lost_state_is_rebuilt_from_the_log(lake: Lake, s3: S3Client, upstream
         before.objects,
     )
     assert ids_in_log(lake) == upstream.scannable()
+
+
+def test_what_a_newer_version_wrote_can_be_read_after_a_rollback(
+    lake: Lake, s3: S3Client, upstream: Upstream
+) -> None:
+    lake.run()
+    for key in (*lake.keys("state/"), *lake.keys("runs/")):
+        value = json.loads(s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
+        s3.put_object(Bucket=lake.bucket, Key=key, Body=json.dumps({**value, "new": 1}))
+
+    assert lake.run().caught_up
+    assert len(sync_status(s3, lake.bucket, CHANNEL, clock=upstream.clock.now).runs) == 2
 
 
 def test_a_foreign_object_in_the_log_is_not_taken_for_a_left_one(lake: Lake, s3: S3Client) -> None:
@@ -383,7 +433,7 @@ kills = st.tuples(st.integers(1, 9), st.booleans())
     pause=st.sampled_from([0, 60, 40_000]),
     faults=st.lists(st.sampled_from(["throttle429", "short_page", "empty_page", "error200"]), max_size=3),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_article_arrives_exactly_once_whenever_runs_are_killed(
     s3: S3Client,
     shared_bucket: str,
@@ -432,9 +482,13 @@ def test_a_second_writer_gets_a_conflict_and_the_first_ones_data_stand(
     }
 
 
+@pytest.mark.parametrize("earlier_runs", [0, 1])
 def test_a_run_whose_object_was_adopted_by_another_stops_at_its_commit(
-    lake: Lake, s3: S3Client, upstream: Upstream
+    lake: Lake, s3: S3Client, upstream: Upstream, earlier_runs: int
 ) -> None:
+    for _ in range(earlier_runs):
+        lake.run()
+        upstream.catalogue.add(5, upstream.clock.now())
     with (
         before_first_put(s3, "state/", lake.run) as slow,
         pytest.raises(CursorConflict, match="moved the cursor"),
@@ -442,7 +496,7 @@ def test_a_run_whose_object_was_adopted_by_another_stops_at_its_commit(
         lake.run(s3=slow)
 
     assert ids_in_log(lake) == upstream.scannable()
-    assert len(lake.keys("articles/")) == 1
+    assert len(lake.keys("articles/")) == 1 + earlier_runs
 
 
 def test_writes_that_boto3_repeats_after_a_lost_answer_are_recognised(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from local.standins.volcengine.catalogue import Catalogue, State
     from local.standins.volcengine.faults import Fault
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 VERSION = "2023-01-01"
 LIMITS = {"ScanSyncArticles": 10, "MGetSyncArticles": 20}
@@ -102,7 +102,7 @@ class _Upstream:
         except ApiError as error:
             self._errors[error.code] += 1
             if error.code == "SecretKeySent":
-                log.critical("%s", error.to_dict()["Message"])
+                logger.critical("%s", error.to_dict()["Message"])
             if error.code == "InvalidCredential":
                 # As in the reference: without a readable credential there is no service to name.
                 del metadata["Service"]
