@@ -7,8 +7,8 @@ what it does, does nothing that is done already, and says what to do where it ca
 from __future__ import annotations
 
 import hashlib
+import html
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -18,6 +18,7 @@ import tempfile
 import urllib.request
 import venv
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 from local.chromium import find_chromium
 
@@ -94,15 +95,14 @@ def download_pip(requirements: Path, folder: Path) -> Path:
     index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
     say(f"This Python has no pip: fetching {name} …")
     try:
-        request = urllib.request.Request(
-            f"{index}/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            files = json.load(answer)["files"]
-        url = next(entry["url"] for entry in files if entry["filename"] == name)
-        with urllib.request.urlopen(url, timeout=300) as answer:
+        with urllib.request.urlopen(f"{index}/pip/", timeout=60) as answer:
+            page, base = answer.read().decode(), answer.geturl()
+        # The simple repository API in HTML (PEP 503): every mirror has it.
+        links = map(html.unescape, re.findall(r"""href=["']([^"']+)["']""", page))
+        link = next(link for link in links if urlsplit(link).path.endswith(f"/{name}"))
+        with urllib.request.urlopen(urljoin(base, link), timeout=300) as answer:
             wheel = answer.read()
-    except (OSError, ValueError, KeyError, StopIteration) as error:
+    except (OSError, ValueError, StopIteration) as error:
         raise SetupFailed(
             f"pip could not be fetched from {index} ({error}). Install it: apt-get install python3-venv"
         ) from error
