@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ LOOPBACK: Final = "127.0.0.1"
 _READY = re.compile(r"^ready (http://\S+)\s*$")
 _ROOT = Path(__file__).resolve().parent.parent
 _TAIL_LINES = 20
+_TREE_ROUNDS = 20
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -151,6 +152,57 @@ def kill_group(pid: int) -> None:
     """SIGKILL for a process group led by `pid`; no group left is fine."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL for the process group led by `pid` and for every descendant that left the group.
+
+    Browsers do leave it: Playwright starts each as the leader of a session of its own. Only descendants of a
+    `pid` that still runs can be found.
+    """
+    own = pid == os.getpid()
+    if not own:  # so that it starts nothing while we look
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGSTOP)
+    for _ in range(_TREE_ROUNDS):
+        found = _descendants(pid)
+        for child in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        if not found:
+            break
+    kill_group(pid)
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes below `pid` that still run, parents before children."""
+    children: dict[int, list[int]] = {}
+    for child, parent in _parents():
+        children.setdefault(parent, []).append(child)
+    found = [pid]
+    for known in found:
+        found += children.get(known, [])
+    return found[1:]
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """(process id, parent's id) of every process that is not a zombie."""
+    if not Path("/proc/self/stat").exists():
+        listing = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=False
+        )
+        for line in listing.stdout.splitlines():
+            process, parent, state = line.split()
+            if not state.startswith("Z"):
+                yield int(process), int(parent)
+        return
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            state, parent = (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                yield int(entry.name), int(parent)
 
 
 def end_at_stdin_eof(end: Callable[[], object]) -> None:

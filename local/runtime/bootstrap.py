@@ -5,18 +5,18 @@ message is a length in 4 bytes and that much JSON. The first one out is `{"ready
 `{"request_id", "timeout_ms", "event"}`, out goes `{"result"}` or `{"error": {"errorType", "errorMessage",
 "stackTrace"}}`. What the handler prints or logs goes to stdout, which is the function's log.
 
-stdin is a pipe that only the parent holds open: when it ends, the parent is gone, and this process kills its
-whole group, browsers included.
+stdin is a pipe that only the parent holds open: when it ends, the parent is gone, and this process kills itself
+and all that it started, browsers included.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib
 import json
 import logging
 import os
-import signal
 import socket
 import struct
 import sys
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Any, Any], Any]
 
+_PR_SET_CHILD_SUBREAPER = 36
 _LENGTH = struct.Struct(">I")
 
 
@@ -91,9 +92,10 @@ def main() -> int:
     parser.add_argument("--channel", type=int, required=True, help="file descriptor of the socket")
     arguments = parser.parse_args()
     # Here, not at the top: the tests and the parent import this module for its messages.
-    from local.processes import end_at_stdin_eof  # noqa: PLC0415
+    from local.processes import end_at_stdin_eof, kill_tree  # noqa: PLC0415
 
-    end_at_stdin_eof(_kill_own_group)
+    _adopt_orphans()
+    end_at_stdin_eof(lambda: kill_tree(os.getpid()))
     channel = socket.socket(fileno=arguments.channel)
     channel.set_inheritable(False)
     logging.basicConfig(
@@ -136,8 +138,10 @@ def _invoke(handler: Handler, invocation: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _kill_own_group() -> None:
-    os.killpg(0, signal.SIGKILL)
+def _adopt_orphans() -> None:
+    """Has processes whose parent ends become children of this one, so that killing the tree finds them."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from local.processes import kill_group
+from local.processes import kill_tree
 from local.runtime.bootstrap import receive_message, send_message
 from local.runtime.errors import FunctionFailed, FunctionTimedOut
 
@@ -28,9 +28,9 @@ _GRACE_SECONDS: Final = 2.0
 
 
 class ExecutionEnvironment:
-    """A process group with the handler's process at its head. `temporary` is its own and goes with it.
+    """A process that has the handler, and all that it starts. `temporary` is its own and goes with it.
 
-    `usable` turns False, and all of the group is dead, once an invocation timed out or the process ended.
+    `usable` turns False, and all of it is dead, once an invocation timed out or the process ended.
     """
 
     def __init__(self, handler: str, *, env: Mapping[str, str], log_path: Path, temporary: Path) -> None:
@@ -69,12 +69,12 @@ class ExecutionEnvironment:
         return self._exchange(message, timeout, late).get("result")
 
     def kill(self) -> None:
-        """SIGKILL for the group; also from another thread, while an invocation is running."""
+        """SIGKILL for all it started; also from another thread, while an invocation is running."""
         self.usable = False
         with self._killing:
             if self._killed:
                 return
-            kill_group(self._process.pid)
+            kill_tree(self._process.pid)
             self._process.wait()
             if self._process.stdin is not None:
                 with contextlib.suppress(OSError):
@@ -83,12 +83,9 @@ class ExecutionEnvironment:
             self._killed = True
 
     def close(self) -> None:
-        """Ends an idle environment: its process may end by itself, then comes SIGKILL."""
-        self.usable = False
-        self._channel.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_SECONDS)
+        """Ends an environment that nobody uses; Lambda gives no notice either."""
         self.kill()
+        self._channel.close()
 
     def _exchange(self, message: Any, timeout: float, late: str) -> dict[str, Any]:
         deadline = time.monotonic() + timeout

@@ -65,11 +65,17 @@ def not_json(event: Any, context: Any) -> object:
 
 
 def sleep_with_child(event: Any, context: Any) -> None:
-    """Starts a grandchild of the test, notes its process id in the file `event["pid_file"]`, and never ends."""
-    child = subprocess.Popen(["sleep", "600"])
+    """Starts three processes, notes all process ids in the file `event["pid_file"]`, and never ends.
+
+    One stays in the group, one leads a session of its own as browsers do, one is an orphan besides.
+    """
+    children = [subprocess.Popen(["sleep", "600"]), subprocess.Popen(["sleep", "600"], start_new_session=True)]
+    orphan = subprocess.run(
+        ["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & echo $!"], stdout=subprocess.PIPE, check=True
+    )
     note = Path(event["pid_file"])
     draft = note.with_suffix(".draft")
-    draft.write_text(f"{os.getpid()} {child.pid}")
+    draft.write_text(" ".join(map(str, [os.getpid(), *(child.pid for child in children), int(orphan.stdout)])))
     draft.replace(note)
     time.sleep(600)
 
