@@ -27,8 +27,6 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MINIMUM = (3, 11)
 
-_DEBIAN_PACKAGES = ("chromium-headless-shell", "fonts-wqy-zenhei")
-
 
 class SetupFailed(Exception):
     """The text says what failed and what the user can do."""
@@ -38,6 +36,7 @@ def main(arguments: list[str]) -> int:
     try:
         check_python()
         install_requirements(ROOT / f"requirements-{arguments[0]}.txt")
+        ensure_driver()
         ensure_chromium()
     except SetupFailed as failure:
         print(f"\nset-up stopped: {failure}", file=sys.stderr)
@@ -113,21 +112,40 @@ def download_pip(requirements: Path, folder: Path) -> Path:
     return path
 
 
+def ensure_driver() -> None:
+    """Playwright's driver brings its own Node.js, which needs a library that a bare Debian does not have."""
+    if driver_runs():
+        return
+    if not install_debian_packages("libatomic1") or not driver_runs():
+        raise SetupFailed(
+            f"Playwright's driver does not run. `{PYTHON} -m playwright --version` tells why; on Debian and "
+            "Ubuntu it is usually a missing library: apt-get install libatomic1"
+        )
+
+
+def driver_runs() -> bool:
+    return (
+        subprocess.run([PYTHON, "-m", "playwright", "--version"], check=False, capture_output=True).returncode
+        == 0
+    )
+
+
 def ensure_chromium() -> None:
     given = os.environ.get("CHROMIUM_PATH")
     if given and not os.access(given, os.X_OK):
         raise SetupFailed(f"CHROMIUM_PATH is {given!r}, which is not a program that can be run.")
     if find_chromium():
         return
-    if not (install_debian_chromium() or download_chromium()) or not find_chromium():
+    installed = install_debian_packages("chromium-headless-shell", "fonts-wqy-zenhei") or download_chromium()
+    if not installed or not find_chromium():
         raise SetupFailed(
             "No Chromium was found, and none could be installed. Install Chrome or Chromium yourself "
             "(Debian: apt-get install chromium-headless-shell), or set CHROMIUM_PATH to one."
         )
 
 
-def install_debian_chromium() -> bool:
-    """Debian's own package, where there is one and we may install it."""
+def install_debian_packages(*packages: str) -> bool:
+    """With apt-get, where there is one that we may use. Says what it does; False where it could not."""
     if not shutil.which("apt-get"):
         return False
     if os.geteuid() == 0:
@@ -139,11 +157,11 @@ def install_debian_chromium() -> bool:
         prefix = ["sudo", "-n"]
     else:
         return False
-    say(f"No Chromium found: installing {' and '.join(_DEBIAN_PACKAGES)} with apt-get …")
+    say(f"Installing {' and '.join(packages)} with apt-get …")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *_DEBIAN_PACKAGES],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
     ):
         done = subprocess.run([*prefix, *command], check=False, capture_output=True, text=True, env=environment)
         if done.returncode:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from playwright.async_api import Error as BrowserError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.accounts.logins import LoginState
 from chalicelib.accounts.store import Profile
 from chalicelib.clock import from_rfc3339
 from chalicelib.dynamodb import ConditionFailed
 from chalicelib.errors import (
-    BrowserFailed,
     LoginNotFound,
     LoginRefused,
     PublisherError,
@@ -26,6 +25,7 @@ from chalicelib.errors import (
 from container.browser import open_page
 from container.douyin.login import QrLogin, QrState
 from container.evidence import Timeline
+from container.jobs.failure import failure_of
 from container.jobs.session import session_version
 from container.lease import Heartbeat, Message
 
@@ -76,12 +76,12 @@ class _Job:
         try:
             async with self.worker.browser.context() as context:
                 await self._log_in(context)
-        except (StateConflict, LoginNotFound):
+        except (StateConflict, LoginNotFound, ClientError, BotoCoreError):
+            # Not ours any more, or nothing can be written now: its silence ends the login.
             raise
-        except (PublisherError, BrowserError) as error:
-            failure = error if isinstance(error, PublisherError) else BrowserFailed(str(error))
-            logger.warning("login %s: %s: %s", self.login.id, failure.code, failure.detail, exc_info=True)
-            await self._end(LoginState.FAILED, failure)
+        except Exception as error:  # Whatever it was, the person who waits must be told.
+            logger.warning("login %s failed", self.login.id, exc_info=True)
+            await self._end(LoginState.FAILED, failure_of(error))
 
     async def _log_in(self, context: BrowserContext) -> None:
         page = await open_page(context)

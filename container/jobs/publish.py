@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from playwright.async_api import Error as BrowserError
 
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import (
-    BrowserFailed,
     Fenced,
-    InternalError,
     NoTimeLeft,
     OutcomeUnknown,
     PublisherError,
@@ -34,6 +31,7 @@ from container.browser import open_page
 from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
 from container.evidence import Timeline, screenshot
+from container.jobs.failure import failure_of
 from container.jobs.reconcile import reconcile
 from container.jobs.session import open_session, refresh_session
 from container.lease import LEASE, Heartbeat, Message
@@ -109,7 +107,7 @@ class _Job:
                 raise
             except Exception as error:  # Whatever it was, the task must be told.
                 logger.warning("task %s failed", self.task.id, exc_info=True)
-                await self._settle(_failure(error))
+                await self._settle(failure_of(error))
 
     async def _publish(self) -> None:
         submission = self.task.submission
@@ -277,11 +275,3 @@ class _Job:
         if not self.task.platform_schedule or self.task.publish_at is None:
             return None
         return from_rfc3339(self.task.publish_at)
-
-
-def _failure(error: Exception) -> PublisherError:
-    if isinstance(error, PublisherError):
-        return error
-    if isinstance(error, BrowserError):
-        return BrowserFailed(error.message.partition("\n")[0])
-    return InternalError(f"{type(error).__name__} in the worker.")
