@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from local.processes import ChildProcess
 
+pytestmark = pytest.mark.system
+
 SEED = 20261121
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from local.runtime.function import LocalFunction
     from tests.local.conftest import MakeFunction
 
+pytestmark = pytest.mark.system
+
 
 class Consumer:
     """A queue with a dead-letter queue, a function that consumes it, and the journal of what it did."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.local.conftest import MakeFunction
 
+pytestmark = pytest.mark.system
+
 
 def test_a_result_comes_back_as_json(make_function: MakeFunction) -> None:
     event = {"text": "内容", "list": [1, None, True], "big": "x" * 2_000_000}

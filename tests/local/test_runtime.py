@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.system
+
 
 def handler(name: str) -> str:
     return f"tests.local.handlers.{name}"

@@ -22,6 +22,8 @@ from local.template import data_template, load_template, output_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.system
+
 TEMPLATE = load_template(Path(__file__).resolve().parents[2] / ".chalice" / "resources.yml")
 TASKS = {"Ref": "TasksTable"}
 

@@ -25,6 +25,8 @@ from local.template import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = load_template(ROOT / ".chalice" / "resources.yml")
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
