@@ -345,6 +345,8 @@ def _driver_of(mark: str) -> int | None:
 
 def _tree(mark: str) -> list[int]:
     """The processes that carry the mark, and all that descend from them."""
+    if not Path("/proc").is_dir():
+        return []  # Only Linux tells; elsewhere Playwright alone ends its browser.
     needle = f"{_MARK}={mark}".encode()
     parents: dict[int, int | None] = {}
     marked: set[int] = set()

@@ -97,7 +97,7 @@ def fetch_media(
             raise MediaForbidden(f"{target} leads to {error}, which is not a public address.") from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             if late():
-                raise MediaUnreachable(f"{target} did not arrive within the time that was left.") from error
+                raise _too_late(target) from error
             raise MediaUnreachable(f"{target} could not be fetched: {_plainly(error)}.") from error
 
 
@@ -312,10 +312,13 @@ def _chunks(response: requests.Response, target: _Target, limits: _Limits) -> It
         if size > limits.max_bytes:
             raise _too_large(target, limits.max_bytes)
         if limits.deadline() <= 0:
-            raise MediaUnreachable(f"{target} did not arrive within the time that was left.")
+            raise _too_late(target)
         if limits.progress is not None:
             limits.progress(size, total)
         yield chunk
+    # A connection that was cut at the deadline looks like an end where no length was announced.
+    if limits.deadline() <= 0:
+        raise _too_late(target)
     if total is not None and size != total:
         raise MediaUnreachable(f"{target} broke off after {size} of {total} bytes.")
 
@@ -329,17 +332,21 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return head
 
 
+def _too_late(target: _Target) -> MediaUnreachable:
+    return MediaUnreachable(f"{target} did not arrive within the time that was left.")
+
+
 def _too_large(target: _Target, max_bytes: int) -> MediaTooLarge:
     return MediaTooLarge(f"{target} is larger than {max_bytes} bytes ({max_bytes / 2**20:.0f} MiB).")
 
 
 def _plainly(error: Exception) -> str:
     """The cause in a few words: requests' own texts repeat the URL with its query."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not valid, or TLS failed"
     text = str(error)
     for sign, words in (
         ("Failed to resolve", "its name does not resolve"),
-        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not valid"),
-        ("certificate", "its certificate is not valid"),
         ("refused", "the connection was refused"),
         ("timed out", "it did not answer in time"),
         ("IncompleteRead", "it broke off"),

@@ -48,10 +48,10 @@ async def find(scope: Scope, target: Target, *, timeout_ms: float = ACTION_MS, v
     return target.on(scope, visible=visible).first
 
 
-async def reaches(locator: Locator, state: State, *, timeout_ms: float = EFFECT_MS) -> bool:
+async def reaches(locator: Locator, state: State, *, timeout_ms: float | None = None) -> bool:
     """Whether some match is `visible` or `attached`, or none is visible (`hidden`), within the time."""
     looked_for = locator if state == "attached" else locator.filter(visible=True)
-    end = time.monotonic() + timeout_ms / 1000
+    end = time.monotonic() + (EFFECT_MS if timeout_ms is None else timeout_ms) / 1000
     while True:
         if bool(await looked_for.count()) is (state != "hidden"):
             return True

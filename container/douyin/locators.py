@@ -309,6 +309,13 @@ DATE_CELL = Target(
     primary=Css(".semi-datepicker-day"),
     fallbacks=(Css('[role="gridcell"]'),),
 )
+DATE_DEAD = Target(
+    purpose="a day of the panel that cannot be chosen",
+    room="schedule",
+    source="?: Semi's documentation",
+    primary=Css(".semi-datepicker-day-disabled"),
+    fallbacks=(Css('[role="gridcell"][aria-disabled="true"]'),),
+)
 DATE_NEXT_MONTH = Target(
     purpose="button to the next month",
     room="schedule",

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
 
-from chalicelib.errors import CaptchaRequired, PageChanged, PageTimeout, SessionExpired
+from chalicelib.errors import CaptchaRequired, PageChanged, PageTimeout
 from container.douyin.act import ACTION_MS, expect, find
+from container.douyin.ask import ask
 from container.douyin.locators import QR_DRAWING, QR_EXPIRED
-from container.douyin.session import LOGGED_OUT_STATUS
 from container.douyin.sight import Sight, look_again
 
 if TYPE_CHECKING:
@@ -190,18 +190,7 @@ async def fetch_profile(page: Page) -> Profile:
 
     SessionExpired where it answers that nobody is, PageChanged where the answer cannot be read.
     """
-    text = await page.evaluate(
-        "path => fetch(path, {credentials: 'include'}).then(answer => answer.text())", _USER_INFO
-    )
-    try:
-        answer = json.loads(text, parse_int=str)
-    except ValueError as error:
-        raise PageChanged(f"{_USER_INFO} did not answer with JSON.") from error
-    status = str(answer.get("status_code"))
-    if status == LOGGED_OUT_STATUS:
-        raise SessionExpired(f"{_USER_INFO} answered that nobody is logged in.")
-    if status != "0":
-        raise PageChanged(f"{_USER_INFO} answered with status {status}.")
+    answer = await ask(page, _USER_INFO)
     user = answer.get("user")
     if not isinstance(user, dict) or not user.get("uid"):
         raise PageChanged(f"{_USER_INFO} named no user.")

@@ -17,6 +17,7 @@ from chalicelib.errors import FormMismatch, PageTimeout
 from container.douyin.act import ACTION_MS, find, reaches
 from container.douyin.locators import (
     DATE_CELL,
+    DATE_DEAD,
     DATE_NEXT_MONTH,
     PANEL_CONFIRM,
     SCHEDULE_INPUT,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "%Y-%m-%d %H:%M"
 _READ_MS = 3_000
+_MONTH_MS = 500
 
 
 async def set_schedule(page: Page, publish_at: datetime) -> None:
@@ -66,8 +68,10 @@ async def _by_panel(page: Page, field: Locator, wanted: str) -> None:
     day, _, time = wanted.partition(" ")
     panel = await _open_panel(page, field)
     cell = DATE_CELL.on(panel).and_(page.locator(f'[title="{day}"]')).first
-    if not await reaches(cell, "visible", timeout_ms=1_000):
-        await DATE_NEXT_MONTH.on(panel).first.click(timeout=ACTION_MS)
+    if not await reaches(cell, "visible", timeout_ms=_MONTH_MS):
+        await DATE_NEXT_MONTH.on(panel).first.click(timeout=_READ_MS)
+    if await reaches(cell.and_(DATE_DEAD.on(panel, visible=False)), "attached", timeout_ms=0):
+        raise FormMismatch(f"The site does not let {day} be chosen.", field="schedule_time")
     await cell.click(timeout=_READ_MS)
     await TIME_SWITCH.on(panel).first.click(timeout=_READ_MS)
     for unit, value in zip(("hour", "minute"), time.split(":"), strict=True):

@@ -12,9 +12,6 @@ from container.douyin.sight import Sight, look_again
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-# What the site's APIs answer to a stranger: 用户未登录.
-LOGGED_OUT_STATUS = "8"
-
 
 async def ensure_logged_in(page: Page, *, timeout_ms: float) -> None:
     """Waits until the page shows whether somebody is logged in.

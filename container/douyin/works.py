@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,8 +9,9 @@ from urllib.parse import urlencode, urlsplit
 
 from playwright.async_api import Error as PlaywrightError
 
-from chalicelib.errors import PageChanged, SessionExpired
-from container.douyin.session import LOGGED_OUT_STATUS, ensure_logged_in
+from chalicelib.errors import PageChanged, PageTimeout
+from container.douyin.ask import ask, read_answer
+from container.douyin.session import ensure_logged_in
 from container.evidence import note
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ MANAGE_PATH = "/creator-micro/content/manage"
 
 _LIST_PATH = "/janus/douyin/creator/pc/work_list"
 _OPEN_MS = 30_000
-_ANSWER_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +47,23 @@ async def list_works(page: Page, origin: str, *, newest: int = 20) -> list[WorkS
         await ensure_logged_in(page, timeout_ms=_OPEN_MS)
     query = urlencode({"status": 0, "count": newest, "max_cursor": 0})
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            text = await page.evaluate(
-                "url => fetch(url, {credentials: 'include'}).then(answer => answer.text())",
-                f"{_LIST_PATH}?{query}",
-            )
-        return parse_works(text)[:newest]
-    except (PageChanged, PlaywrightError, TimeoutError) as error:
+        return _works(await ask(page, f"{_LIST_PATH}?{query}"))[:newest]
+    except (PageChanged, PageTimeout, PlaywrightError) as error:
         # The site may take only what its own pages have signed: let one of them ask.
         note(f"the works list was asked for by the works page: {str(error).splitlines()[0]}")
     return (await _asked_by_page(page, origin))[:newest]
 
 
 def parse_works(text: str) -> list[WorkSummary]:
-    """Reads an answer of work_list. Ids are taken as text: they do not fit a float."""
+    """Reads an answer of work_list. Raises as `ask.read_answer` does."""
+    return _works(read_answer(text, _LIST_PATH))
+
+
+def _works(answer: dict[str, Any]) -> list[WorkSummary]:
+    works = answer.get("aweme_list") or []
     try:
-        answer = json.loads(text, parse_int=str)
-    except ValueError as error:
-        raise PageChanged(f"{_LIST_PATH} did not answer with JSON.") from error
-    status = str(answer.get("status_code"))
-    if status == LOGGED_OUT_STATUS:
-        raise SessionExpired(f"{_LIST_PATH} answered that nobody is logged in.")
-    works = answer.get("aweme_list")
-    if status != "0" or not isinstance(works, list | None):
-        raise PageChanged(f"{_LIST_PATH} answered with status {status}.")
-    try:
-        return [_summary(work) for work in works or []]
-    except (KeyError, TypeError, ValueError) as error:
+        return [_summary(work) for work in works]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise PageChanged(f"{_LIST_PATH} describes works in a way that is not known.") from error
 
 

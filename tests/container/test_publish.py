@@ -1,0 +1,424 @@
+"""Publishing on the stand-in, compared with what the stand-in was told."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.errors import (
+    FormMismatch,
+    NoTimeLeft,
+    OutcomeUnknown,
+    PlatformBusy,
+    PlatformRejected,
+    PlatformUnreachable,
+    PublisherError,
+    SessionExpired,
+    VerificationRequired,
+)
+from container.douyin import act
+from container.douyin import publish as driver
+from container.douyin.publish import Work
+from container.douyin.session import ensure_logged_in
+from container.douyin.works import list_works
+from tests.container.support import COVER, VIDEO, open_form, prepare, publish, visit
+
+if TYPE_CHECKING:
+    from playwright.async_api import Route
+
+    from container.browser import Browser
+    from container.douyin.publish import Submitted
+    from tests.container.conftest import Run
+    from tests.container.support import Site, Visit
+
+pytestmark = pytest.mark.system
+
+_WORK = Work(video=VIDEO, title="城市漫步", claim_type="内容由AI生成")
+
+
+def _sha256(path: Any) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        {"hashes": "random", "description": "filename", "draft_bar": "on"},
+        {"post_page": "v1", "item_id": "number", "cover_confirm": "on"},
+        {"form": "early", "popovers": "off", "upload": "slow:200"},
+    ],
+    ids=["drifted-hashes", "v1", "early-form"],
+)
+def test_every_field_arrives_as_asked(
+    run: Run, browser: Browser, site: Site, scenario: dict[str, str | int]
+) -> None:
+    site.scenario(**scenario)
+    minute = datetime.now(UTC).replace(second=0, microsecond=0)
+    work = Work(
+        video=VIDEO,
+        title="三十字以内的标题，包含 English 与数字 2026",
+        description="第一行\n第二行，有 #井号 也有 @符号",
+        tags=("旅行推荐官", "城市漫步"),
+        cover=COVER,
+        claim_type="取材网络",
+        publish_at=minute + timedelta(days=3, hours=5),
+        visibility="friends",
+        allow_save=False,
+    )
+
+    async def go() -> Submitted:
+        async with visit(browser, site) as visited:
+            submitted = await publish(visited, work)
+            works = await list_works(visited.page, site.origin)
+            assert [(one.item_id, one.title) for one in works] == [(submitted.item_id, work.title)]
+            return submitted
+
+    submitted = run(go())
+    (truth,) = site.works()
+    assert truth["item_id"] == submitted.item_id
+    assert truth["title"] == work.title
+    assert truth["topics"] == ["旅行推荐官", "城市漫步"]
+    assert truth["description"].strip() == f"{work.description} #旅行推荐官 #城市漫步"
+    assert {slot: cover["sha256"] for slot, cover in truth["cover"]["slots"].items()} == {
+        "竖封面3:4": _sha256(COVER),
+        "横封面4:3": _sha256(COVER),
+    }
+    assert (truth["declaration"]["choice"], truth["declaration"]["sub_choice"]) == (
+        "内容为转载信息",
+        "取材站外",
+    )
+    assert work.publish_at is not None
+    assert truth["timing"] == int(work.publish_at.timestamp())
+    assert (truth["visibility"], truth["save_permission"]) == ("好友可见", "不允许")
+    assert truth["video"]["sha256"] == _sha256(VIDEO)
+    assert site.publish_requests() == 1
+
+
+def test_what_was_not_asked_for_gets_the_sites_defaults(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> list[str]:
+        async with visit(browser, site) as visited:
+            await publish(visited, Work(video=VIDEO, title="只有标题"))
+            return visited.notes
+
+    notes = run(go())
+    (truth,) = site.works()
+    assert (truth["description"], truth["topics"], truth["timing"]) == ("", [], -1)
+    assert truth["declaration"]["choice"] == "无需添加自主声明"
+    assert truth["cover"] is not None
+    assert (truth["visibility"], truth["save_permission"]) == ("公开", "允许")
+    assert "no cover was given: the first one that the site recommends" in notes
+    assert "no claim_type was given: 无需添加自主声明" in notes
+
+
+def test_the_old_declarations_are_mapped(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(declaration="old")
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await publish(visited, Work(video=VIDEO, title="旧版声明", cover=COVER, claim_type="取材网络"))
+
+    run(go())
+    (truth,) = site.works()
+    assert (truth["declaration"]["choice"], truth["declaration"]["sub_choice"]) == ("内容取材网络", "取材站外")
+
+
+def test_the_old_dialog_wants_place_and_date_for_own_footage(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(declaration="old")
+    error = _refused_at_fill(run, browser, site, Work(VIDEO, "自行拍摄", cover=COVER, claim_type="自行拍摄"))
+    assert error.context["field"] == "claim_type"
+    assert "place and date" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("field", "work"),
+    [
+        ("title", Work(VIDEO, "长" * 31)),
+        ("tags", Work(VIDEO, "六个话题", tags=tuple("一二三四五六"))),
+        ("claim_type", Work(VIDEO, "无此声明", claim_type="没有的")),
+    ],
+    ids=["long-title", "six-topics", "unknown-declaration"],
+)
+def test_a_field_that_the_form_does_not_take_is_named(
+    run: Run, browser: Browser, site: Site, field: str, work: Work
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(act, "EFFECT_MS", 500)
+        error = _refused_at_fill(run, browser, site, work)
+    assert error.context["field"] == field
+    assert site.publish_requests() == 0
+
+
+def test_a_topic_that_is_not_suggested_is_an_error(run: Run, browser: Browser, site: Site) -> None:
+    async def answer(route: Route) -> None:
+        await route.fulfill(json={"status_code": 0, "sug_list": [_topic("别的话题")]})
+
+    async def go(visited: Visit) -> None:
+        await visited.page.route("**/challengesug/**", answer)
+        await visited.publication.fill(Work(VIDEO, "话题", tags=("没有的话题",)))
+
+    async def fill() -> None:
+        async with open_form(browser, site) as visited:
+            with pytest.raises(FormMismatch, match="别的话题") as caught:
+                await go(visited)
+            assert caught.value.context == {"field": "tags", "step": "description"}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("container.douyin.topics._SUGGESTIONS_MS", 800)
+        run(fill())
+
+
+def test_a_time_that_the_site_does_not_take_is_refused_by_its_page(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    work = Work(VIDEO, "太晚", publish_at=datetime.now(UTC) + timedelta(days=16))
+    error = _error(run, browser, site, work)
+    assert isinstance(error, FormMismatch | PlatformRejected)
+    assert site.publish_requests() == 0
+
+
+@pytest.mark.parametrize("logged_out", ["redirect", "stay"])
+def test_a_session_that_is_over_is_proved(run: Run, browser: Browser, site: Site, logged_out: str) -> None:
+    site.scenario(logged_out=logged_out)
+
+    async def go() -> PublisherError:
+        async with visit(browser, site, session={"cookies": [], "origins": []}) as visited:
+            with pytest.raises(SessionExpired) as caught:
+                await visited.publication.open_upload()
+            return caught.value
+
+    error = run(go())
+    assert error.context["step"] == "open_upload"
+    assert ("/creator-micro/content/upload" in error.detail) is (logged_out == "redirect")
+
+
+def test_a_slow_page_proves_nothing(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(pace=5000)
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await visited.page.goto(f"{site.origin}/creator-micro/content/upload")
+            with pytest.raises(PublisherError) as caught:
+                await ensure_logged_in(visited.page, timeout_ms=300)
+            assert caught.value.code == "platform.timeout"
+
+    run(go())
+
+
+def test_a_session_that_dies_during_the_upload_is_noticed(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(session_dies="during_upload")
+    assert isinstance(_error(run, browser, site, _WORK), SessionExpired)
+    assert site.works() == []
+
+
+def test_an_upload_that_fails_is_begun_again(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(upload="fail_once")
+
+    async def go() -> list[str]:
+        async with visit(browser, site) as visited:
+            await publish(visited, _WORK)
+            return visited.notes
+
+    assert "the upload failed; it was begun again (retry 1)" in run(go())
+    assert len(site.works()) == 1
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected", "words"),
+    [
+        ({"publish": "rejected"}, PlatformRejected, "内容违规"),
+        ({"publish": "busy_once"}, PlatformBusy, "服务器开小差"),
+        ({"second_verification": "publish"}, VerificationRequired, "SMS code"),
+    ],
+    ids=["rejected", "busy", "identity"],
+)
+def test_a_refusal_is_told_in_the_platforms_words(
+    run: Run, browser: Browser, site: Site, scenario: dict[str, str], expected: type[Exception], words: str
+) -> None:
+    site.scenario(**scenario)
+    error = _error(run, browser, site, _WORK)
+    assert isinstance(error, expected)
+    assert words in error.detail
+    assert error.context["step"] == "submit"
+    assert (site.works(), site.publish_requests()) == ([], 1)
+
+
+def test_a_lost_answer_leaves_the_outcome_unknown(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(publish="lost")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "_ANSWER_SECONDS", 1.0)
+        assert isinstance(_error(run, browser, site, _WORK), OutcomeUnknown)
+    assert len(site.works()) == 1
+
+
+def test_a_broken_connection_after_the_click_leaves_the_outcome_unknown(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    async def cut(route: Route) -> None:
+        await route.abort("connectionreset")
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await visited.page.route("**/create_v2/**", cut)
+            with pytest.raises(OutcomeUnknown, match="connection was lost"):
+                await publish(visited, _WORK)
+
+    run(go())
+
+
+def test_a_page_that_goes_away_after_the_click_leaves_the_outcome_unknown(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    site.scenario(publish="slow:60000")
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+
+            async def close(route: Route) -> None:
+                await visited.page.close()
+
+            await visited.page.route("**/create_v2/**", close)
+            with pytest.raises(OutcomeUnknown):
+                await publish(visited, _WORK)
+
+    run(go())
+
+
+def test_an_intent_that_cannot_be_written_stops_the_click(run: Run, browser: Browser, site: Site) -> None:
+    async def refuse() -> None:
+        raise NoTimeLeft
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            with pytest.raises(NoTimeLeft):
+                await publish(visited, _WORK, before_click=refuse)
+
+    run(go())
+    assert site.publish_requests() == 0
+
+
+def test_the_page_is_not_bypassed_when_it_wants_a_declaration(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(declaration_skip="allowed")
+
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(driver, "declare", _declare_nothing)
+                await visited.publication.fill(Work(VIDEO, "未声明", cover=COVER))
+            with pytest.raises(FormMismatch, match="declaration") as caught:
+                await visited.publication.submit(_agree)
+            assert caught.value.context["field"] == "claim_type"
+
+    run(go())
+    assert site.publish_requests() == 0
+
+
+def test_a_cover_that_the_site_wants_is_named(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("container.douyin.cover.recommend_cover", _recommend_nothing)
+                await visited.publication.fill(Work(VIDEO, "无封面"))
+            with pytest.raises(PlatformRejected, match="请设置封面后再发布"):
+                await visited.publication.submit(_agree)
+
+    run(go())
+    assert site.publish_requests() == 0
+
+
+def test_a_form_that_was_changed_behind_our_back_is_noticed(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await prepare(visited, _WORK)
+            await visited.page.get_by_placeholder("作品标题").fill("另一个标题")
+            await visited.page.get_by_text("仅自己可见", exact=True).click()
+            with pytest.raises(FormMismatch) as caught:
+                await visited.publication.read_back(_WORK)
+            assert caught.value.context["fields"] == ["title", "visibility"]
+
+    run(go())
+
+
+def test_an_unreachable_platform_is_no_fault_of_the_page(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await visited.page.route("**/*", lambda route: route.abort("connectionrefused"))
+            with pytest.raises(PlatformUnreachable):
+                await visited.publication.open_upload()
+
+    run(go())
+
+
+def test_the_works_list_of_a_stranger_is_a_session_that_is_over(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> None:
+        async with visit(browser, site, session={"cookies": [], "origins": []}) as visited:
+            with pytest.raises(SessionExpired):
+                await list_works(visited.page, site.origin)
+
+    run(go())
+
+
+def test_the_works_page_asks_where_we_may_not(run: Run, browser: Browser, site: Site) -> None:
+    async def refuse_ours(route: Route) -> None:
+        if route.request.headers["referer"].endswith("/manage"):
+            await route.continue_()
+        else:
+            await route.fulfill(json={"status_code": 4031})
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await publish(visited, _WORK)
+            await visited.page.goto(f"{site.origin}/creator-micro/home")
+            await visited.page.context.route("**/work_list**", refuse_ours)
+            works = await list_works(visited.page, site.origin)
+            assert [work.title for work in works] == [_WORK.title]
+            assert visited.page.url.endswith("/home")
+
+    run(go())
+
+
+async def _fill_and_read(visited: Visit, work: Work) -> None:
+    await visited.publication.fill(work)
+    await visited.publication.read_back(work)
+
+
+async def _agree() -> None:
+    pass
+
+
+async def _declare_nothing(*_: Any) -> None:
+    pass
+
+
+async def _recommend_nothing(*_: Any) -> None:
+    pass
+
+
+def _topic(name: str) -> dict[str, Any]:
+    return {"cha_name": name, "cid": "1", "view_count": 1}
+
+
+def _error(run: Run, browser: Browser, site: Site, work: Work) -> PublisherError:
+    """What publishing the work ends in."""
+
+    async def go() -> PublisherError:
+        async with visit(browser, site) as visited:
+            with pytest.raises(PublisherError) as caught:
+                await publish(visited, work)
+            return caught.value
+
+    error: PublisherError = run(go())
+    return error
+
+
+def _refused_at_fill(run: Run, browser: Browser, site: Site, work: Work) -> FormMismatch:
+    async def go() -> FormMismatch:
+        async with open_form(browser, site) as visited:
+            with pytest.raises(FormMismatch) as caught:
+                await _fill_and_read(visited, work)
+            return caught.value
+
+    error: FormMismatch = run(go())
+    return error
