@@ -8,7 +8,7 @@ from chalicelib.errors import BrowserFailed, InternalError, PublisherError
 
 
 def failure_of(error: Exception) -> PublisherError:
-    """The error itself where it is of our tree; BrowserFailed for Playwright's own, InternalError for the rest."""
+    """The error itself where it is of our tree; BrowserFailed for Playwright's own, else InternalError."""
     if isinstance(error, PublisherError):
         return error
     if isinstance(error, BrowserError):

@@ -14,9 +14,9 @@ from chalicelib.articles.client import ContentClient
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
 from chalicelib.articles.signer import Credentials
+from local.standins.serving import listen
 from local.standins.volcengine.app import build_app
 from local.standins.volcengine.catalogue import Catalogue
-from local.standins.volcengine.listener import listen
 from local.standins.volcengine.signature import Account
 
 if TYPE_CHECKING:
