@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import signal
-import sys
 import threading
 import uuid
 from http import HTTPStatus
@@ -80,7 +79,7 @@ class GatewayHandler(ChaliceRequestHandler):
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         self.close_connection = True
-        problem = {
+        problem: dict[str, Any] = {
             "type": f"urn:social-publisher:problem:{code}",
             "title": HTTPStatus(status).phrase,
             "status": status,
@@ -156,4 +155,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -322,7 +322,7 @@ def show_report(report: Report, console: Console) -> None:
 
 def _show_timeline(timeline: list[dict[str, Any]], console: Console) -> None:
     table = _table("The task's timeline", "step", "began", "took")
-    for entry in sorted(timeline, key=lambda entry: entry["started_at"]):
+    for entry in sorted(timeline, key=lambda entry: (entry["started_at"], -entry["duration_ms"])):
         began = datetime.fromisoformat(entry["started_at"]).astimezone(SHANGHAI)
         mark = "" if entry["outcome"] == "ok" else " [red]failed"
         table.add_row(entry["name"] + mark, f"{began:%H:%M:%S}", f"{entry['duration_ms'] / 1000:.2f} s")
@@ -361,7 +361,10 @@ def _show_articles(sync: dict[str, Any], console: Console) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    return Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def expect_work(report: Report, wanted: dict[str, Any], *, user_uid: str, item_id: str) -> None:
