@@ -18,7 +18,9 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── LoginRequired               account.login_required   409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
     ├── MediaError                      media.*                  422
-    │   ├── MediaUnreachable (retryable) · MediaForbidden · MediaTooLarge · MediaTypeRejected
+    │   ├── MediaUnreachable (retryable)
+    │   │   └── MediaNotServed
+    │   ├── MediaForbidden · MediaTooLarge · MediaTypeRejected
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable · VerificationRequired
     ├── PlatformError                   platform.*               502
@@ -213,6 +215,15 @@ class MediaUnreachable(MediaError):
     retryable = True
     title = "The media could not be fetched"
     next_step = "Check that the URL answers from the internet without a login, then submit again."
+
+
+class MediaNotServed(MediaUnreachable):
+    """The media's server refuses it (HTTP 4xx): asking again changes nothing."""
+
+    code = "media.not_served"
+    retryable = False
+    title = "The media's server refuses to serve it"
+    next_step = "Check that the URL answers with the file itself, from the internet and without a login."
 
 
 class MediaForbidden(MediaError):

@@ -28,7 +28,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from chalicelib.errors import MediaForbidden, MediaTooLarge, MediaTypeRejected, MediaUnreachable
+from chalicelib.errors import MediaForbidden, MediaNotServed, MediaTooLarge, MediaTypeRejected, MediaUnreachable
 from container.sniff import ACCEPTED, SNIFF_BYTES, WANTED, Kind, sniff
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _CHUNK = 256 * 1024
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# Refusals that may pass: request time-out, too early, too many requests (RFC 9110, 8470, 6585).
+_PASSING = frozenset((408, 425, 429))
 
 # Ranges that are not the public internet, beyond what the standard library and requests-hardened know; each
 # leads, or may be made to lead, to something near us. facts: IANA's special-purpose registries, 2026.
@@ -270,7 +272,9 @@ def _follow(session: HTTPSession, target: _Target, deadline: Callable[[], float]
         response.close()
         location = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or not location:
-            raise MediaUnreachable(f"{target} answered with HTTP {response.status_code}.")
+            refused = 400 <= response.status_code < 500 and response.status_code not in _PASSING
+            error = MediaNotServed if refused else MediaUnreachable
+            raise error(f"{target} answered with HTTP {response.status_code}.")
         target = target.redirected(location)
     raise MediaUnreachable(f"{first} redirects more than {MAX_REDIRECTS} times.")
 

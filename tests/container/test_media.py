@@ -202,6 +202,7 @@ def test_an_answer_that_is_not_200_is_told(
     with pytest.raises(MediaUnreachable, match=f"HTTP {status[:3]}") as caught:
         fetch(f"{server.serve('/secret', _MP4, status=status)}?token=canary")
     assert "canary" not in str(caught.value.describe())
+    assert caught.value.retryable is not status.startswith("4")
 
 
 def test_a_fourth_redirect_is_one_too_many(server: MediaServer, fetch: Callable[..., MediaFile]) -> None:

@@ -132,7 +132,7 @@ def test_a_reviewed_task_stops_before_the_click_and_goes_on_when_approved(
 @pytest.mark.parametrize(
     ("path", "code", "says"),
     [
-        ("/media/nothing-here.mp4", "media.unreachable", "404"),
+        ("/media/nothing-here.mp4", "media.not_served", "404"),
         ("/media/demo.png", "media.type", "video"),
         ("/", "media.type", "video"),
     ],
