@@ -275,7 +275,7 @@ async def open_page(context: BrowserContext) -> Page:
     The context's user agent covers the User-Agent header only; the list of brands is per page.
     """
     page = await context.new_page()
-    page.on("requestfailed", _report_barred)
+    _report_barred(page)
     browser = context.browser
     if browser is None:
         return page
@@ -305,9 +305,17 @@ async def open_page(context: BrowserContext) -> Page:
     return page
 
 
-def _report_barred(request: Request) -> None:
-    if "ERR_NAME_NOT_RESOLVED" in (request.failure or ""):
-        logger.warning("A request was not let through to %s.", urlsplit(request.url).netloc)
+def _report_barred(page: Page) -> None:
+    """Logs each host that the page wanted and did not get: the list of allowed hosts may lack one."""
+    reported: set[str] = set()
+
+    def report(request: Request) -> None:
+        host = urlsplit(request.url).netloc
+        if "ERR_NAME_NOT_RESOLVED" in (request.failure or "") and host not in reported:
+            reported.add(host)
+            logger.warning("The page was not let through to %s.", host)
+
+    page.on("requestfailed", report)
 
 
 def _user_agent(version: str) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -53,11 +53,11 @@ class LoginEvent:
     """
 
     state: QrState
-    qr_png: bytes | None = None
+    qr_png: bytes | None = field(default=None, repr=False)
     qr_sha: str | None = None
     phone: str | None = None
     detail: str = ""
-    sight: Sight | None = None
+    sight: Sight | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

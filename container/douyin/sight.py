@@ -6,7 +6,8 @@ change it waits for; Playwright's own waits look twice a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,11 +32,11 @@ class Sight:
     url: str
     marks: frozenset[str]
     percent: int | None
-    qr: str | None
+    qr: str | None = field(repr=False)
     qr_is_image: bool
     phone: str | None
     toasts: tuple[str, ...]
-    signature: str
+    signature: str = field(repr=False)
 
     @property
     def path(self) -> str:
@@ -53,23 +54,24 @@ async def look(page: Page) -> Sight:
 
 async def look_again(page: Page, known: Sight | None, *, timeout_ms: float) -> Sight | None:
     """The page once it differs from `known`; None where it does not within the time."""
-    try:
-        handle = await page.wait_for_function(
-            f"([table, known]) => {{ const seen = ({_LOOK})(table); "
-            "return seen.signature === known ? null : seen; }",
-            arg=[_TABLE, known.signature if known else ""],
-            polling=_LOOK_EVERY_MS,
-            timeout=max(1.0, timeout_ms),
-        )
-        seen = await handle.json_value()
-    except PlaywrightTimeout:
-        return None
-    except PlaywrightError as error:
-        # The page that was looked at is gone, another one is coming up: that is no answer yet.
-        if "Execution context was destroyed" in str(error):
-            return known
-        raise
-    return _sight(seen)
+    end = time.monotonic() + timeout_ms / 1000
+    while (left_ms := (end - time.monotonic()) * 1000) > 0:
+        try:
+            handle = await page.wait_for_function(
+                f"([table, known]) => {{ const seen = ({_LOOK})(table); "
+                "return seen.signature === known ? null : seen; }",
+                arg=[_TABLE, known.signature if known else ""],
+                polling=_LOOK_EVERY_MS,
+                timeout=left_ms,
+            )
+            return _sight(await handle.json_value())
+        except PlaywrightTimeout:
+            return None
+        except PlaywrightError as error:
+            # The page that was looked at is going, another one is coming: the next look will find it.
+            if "context was destroyed" not in str(error):
+                raise
+    return None
 
 
 def _sight(seen: dict[str, Any]) -> Sight:

@@ -60,7 +60,7 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def site(standin: Site) -> Site:
     """The stand-in, empty and quick."""
     standin.post("/admin/reset")
-    standin.scenario(pace=5)
+    standin.scenario(pace=2)
     return standin
 
 
