@@ -30,7 +30,11 @@ def main() -> int:
     stopped = _stop_on_signals()
     try:
         with System(options, say=lambda text: console.print(f"[dim]starting[/]  {text}")) as system:
-            return _run(options, system, console, stopped)
+            try:
+                return _run(options, system, console, stopped)
+            except KeyboardInterrupt:
+                console.print("\nStopping; jobs that run get a few seconds to end …")
+                return 0 if options.serve else 130
     except (CannotStart, ChildFailed, StackFailed) as error:
         console.print(f"[red]{error}", markup=True)
         return 1
@@ -53,7 +57,6 @@ def _run(options: Options, system: System, console: Console, stopped: threading.
     _say_where(system, console)
     while not stopped.wait(_WATCH_SECONDS):
         system.check()
-    console.print("\nStopping …")
     return 0
 
 
@@ -73,12 +76,12 @@ def _say_where(system: System, console: Console) -> None:
 
 
 def _stop_on_signals() -> threading.Event:
-    """The first signal asks to stop; while something else than serving goes on, it interrupts that."""
+    """The first signal interrupts whatever goes on; later ones change nothing: stopping takes a few seconds."""
     stopped = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if stopped.is_set():
-            return  # Once is enough: stopping takes a few seconds.
+            return
         stopped.set()
         raise KeyboardInterrupt
 

@@ -371,10 +371,10 @@ def expect_work(report: Report, wanted: dict[str, Any], *, user_uid: str, item_i
     """Compares each field of the request with the work that arrived (`report.work`)."""
     work, expect = report.work, report.expect
     at = datetime.strptime(wanted["schedule_time"], "%Y-%m-%d %H:%M").replace(tzinfo=SHANGHAI)
-    cover = _sha256(MEDIA / "demo.png")
+    cover = sha256_of(MEDIA / "demo.png")
     topics = "".join(f"#{tag}" for tag in wanted["tags"])
     expect("the task names the work", work["item_id"], item_id)
-    expect("video_url: the very bytes of the video", _sha256(MEDIA / "demo.mp4"), work["video"]["sha256"])
+    expect("video_url: the very bytes of the video", sha256_of(MEDIA / "demo.mp4"), work["video"]["sha256"])
     expect("title", wanted["title"], work["title"])
     expect("description", wanted["description"] + topics, "".join(work["description"].split(" ")))
     expect("tags: real topics", wanted["tags"], work["topics"])
@@ -396,5 +396,5 @@ def expect_articles(report: Report, wanted: set[str], found: list[str]) -> None:
     report.expect("no article is doubled in S3", [], doubled)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
