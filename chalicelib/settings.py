@@ -92,6 +92,11 @@ class Settings:
         """Cap on one media file. 4 GiB by default: what fits the function's disk beside the browser."""
         return self._integer("MEDIA_MAX_BYTES", 4 * 1024**3)
 
+    @property
+    def chaos_point(self) -> str | None:
+        """Where a harness wants a worker to die (container/points.py); None everywhere else."""
+        return self._environment.get("CHAOS_POINT") or None
+
     # Volcengine
 
     @property

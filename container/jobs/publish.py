@@ -36,6 +36,7 @@ from container.jobs.reconcile import reconcile
 from container.jobs.session import open_session, refresh_session
 from container.lease import LEASE, Heartbeat, Message
 from container.media import fetch_media
+from container.points import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
             case State.QUEUED:
                 now = worker.clock()
                 task = await asyncio.to_thread(tasks.claim, task_id, states.CLAIM, lease_until=now + LEASE)
+                reach("claimed")
                 await _Job(worker, tasks, task, message, deadline).run()
             case State.OUTCOME_UNKNOWN:
                 async with Heartbeat(message.keep_invisible):
@@ -118,6 +120,7 @@ class _Job:
             media = asyncio.create_task(self._fetch_media(timeline, Path(folder)))
             try:
                 async with open_session(self.worker, account, timeline) as context:
+                    reach("session_open")
                     page = await open_page(context)
                     timeline.camera = partial(self._photograph, page)
                     await self._drive(page, account, timeline, media)
@@ -139,6 +142,7 @@ class _Job:
         publication = Publication(page, self.worker.settings.douyin_origin, timeline, self.deadline)
         await publication.open_upload()
         video, cover = await media
+        reach("media_fetched")
         work = Work(
             video=video.path,
             title=submission.title,
@@ -149,23 +153,29 @@ class _Job:
             publish_at=self._platform_time(),
         )
         await publication.start_upload(video.path)
+        reach("upload_started")
         await publication.wait_form()
         await publication.fill(work)
+        reach("form_filled")
         await publication.wait_uploaded()
         await publication.read_back(work)
+        reach("read_back")
         async with timeline.step("photograph_form") as step:
             await step.photograph()
         if submission.manual_review and not self.task.approved:
             await self._move(states.REHEARSE, crashes=0, progress=None)
             return
         submitted = await self._submit(publication, page)
+        reach("after_click")
         result = {
             "item_id": submitted.item_id,
             "url": f"https://www.douyin.com/video/{submitted.item_id}" if submitted.item_id else None,
             **self._when(),
         }
         await self._move(states.PROVE, result=result, crashes=0, progress=None)
+        reach("after_proof")
         await refresh_session(self.worker, account, page.context)
+        reach("session_refreshed")
 
     async def _submit(self, publication: Publication, page: Page) -> Submitted:
         try:
@@ -210,8 +220,10 @@ class _Job:
         works = await list_works(page, self.worker.settings.douyin_origin)
         intent = {"at": to_rfc3339(self.worker.clock()), "works": [work.item_id for work in works]}
         now = self.worker.clock()
+        reach("before_intent")
         await self._move(states.INTEND, due_at=now + LEASE, lease_until=to_rfc3339(now + LEASE), intent=intent)
         self.intended = True
+        reach("after_intent")
 
     async def _settle(self, error: PublisherError) -> None:
         """Gives the task the state that the failure leaves it in."""

@@ -16,6 +16,7 @@ from container.browser import open_page
 from container.douyin.works import list_works
 from container.evidence import Timeline
 from container.jobs.session import open_session
+from container.points import reach
 
 if TYPE_CHECKING:
     from typing import Any
@@ -41,6 +42,7 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
 
     A look that fails proves nothing and counts for nothing.
     """
+    reach("reconcile_claimed")
     now = worker.clock()
     delay = CHECK_DELAYS[min(task.checks, len(CHECK_DELAYS) - 1)]
     try:
@@ -50,17 +52,20 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
         current = await asyncio.to_thread(tasks.get, task.id)
         await asyncio.to_thread(tasks.postpone, current, now + delay)
         return
+    reach("list_read")
     if work is not None:
         result = {
             "item_id": work.item_id,
             "url": f"https://www.douyin.com/video/{work.item_id}",
             "found_at": to_rfc3339(now),
         }
+        reach("before_settle")
         await asyncio.to_thread(tasks.move, task.id, states.PROVE, epoch=task.epoch, result=result, error=None)
         return
     intent_at = from_rfc3339((task.intent or {})["at"])
     if task.checks + 1 >= len(CHECK_DELAYS) and now >= intent_at + ABSENT_AFTER:
         absent = NotPublished(f"Looked {task.checks + 1} times, until {to_rfc3339(now)}.")
+        reach("before_settle")
         await asyncio.to_thread(tasks.move, task.id, states.MISS, epoch=task.epoch, error=absent.describe())
         return
     current = await asyncio.to_thread(tasks.get, task.id)

@@ -1,0 +1,41 @@
+"""The test hook that kills a worker does so where it is asked to, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from container.points import POINTS, reach
+from tests.conftest import ROOT
+
+JOBS = [Path(ROOT / "container" / "jobs" / name) for name in ("publish.py", "reconcile.py")]
+
+
+def run(code: str, point: str) -> int:
+    environment = {**os.environ, "CHAOS_POINT": point}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False).returncode
+
+
+def test_the_process_dies_at_the_point_that_is_asked_for_and_at_no_other() -> None:
+    code = "from container.points import reach; reach('claimed'); reach('after_intent')"
+
+    assert run(code, "after_intent") == -signal.SIGKILL
+    assert run(code, "after_click") == 0
+    assert run(code, "") == 0
+
+
+def test_a_point_that_is_not_in_the_list_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="no point"):
+        reach("nowhere")
+
+
+def test_the_jobs_come_by_every_point_of_the_list_and_by_no_other() -> None:
+    named = {name for path in JOBS for name in re.findall(r'\breach\("(\w+)"\)', path.read_text("utf-8"))}
+
+    assert named == set(POINTS)
