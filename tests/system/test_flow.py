@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import Counter
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -200,3 +203,41 @@ def test_the_sync_writes_every_article_once_and_then_only_what_is_new(client: Ap
     counts = Counter(row.group_id for row in iter_rows(system.client("s3"), system.content_bucket, channel))
     truth = requests.get(f"{upstream}/admin/articles", timeout=10).json()["articles"]
     assert counts == Counter(entry["group_id"] for entry in truth if entry["scannable"])
+
+
+def test_only_loopback_is_bound(system: System) -> None:
+    listening = {
+        inode: address
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for _, address, _, state, *_, inode in (
+            (*line.split()[:4], line.split()[9]) for line in Path(table).read_text().splitlines()[1:]
+        )
+        if state == "0A"
+    }
+    bound = {listening[inode] for pid in descendants(os.getpid()) for inode in sockets(pid) & set(listening)}
+
+    assert len(bound) >= 4  # The API, the emulator and the two stand-ins at least.
+    assert {address.partition(":")[0] for address in bound} == {"0100007F"}, bound
+
+
+def descendants(pid: int) -> set[int]:
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while grown := {child for child, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found
+
+
+def sockets(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = str(entry.readlink())
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
