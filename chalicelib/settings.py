@@ -93,9 +93,9 @@ class Settings:
         return self._integer("MEDIA_MAX_BYTES", 4 * 1024**3)
 
     @property
-    def chaos_point(self) -> str | None:
-        """Where a harness wants a worker to die (container/points.py); None everywhere else."""
-        return self._environment.get("CHAOS_POINT") or None
+    def chaos_dir(self) -> str | None:
+        """Where a harness orders workers to die (container/points.py); None everywhere else."""
+        return self._environment.get("CHAOS_DIR") or None
 
     # Volcengine
 

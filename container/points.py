@@ -1,14 +1,16 @@
 """A test hook: named points of the jobs at which a harness can have the process die.
 
-With CHAOS_POINT unset, as it is everywhere but under such a harness, `reach` does nothing. With the name of a
-point in it, the process kills itself there with SIGKILL: no handler runs, nothing is cleaned up, as when Lambda
-runs out of memory or a host is lost.
+With CHAOS_DIR unset, as it is everywhere but under such a harness, `reach` does nothing. Else a file in it named
+`<account>.<point>` is an order: the process removes the file and kills itself with SIGKILL at that point of a job
+of that account. No handler runs, nothing is cleaned up, as when Lambda runs out of memory or a host is lost.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from contextvars import ContextVar
+from pathlib import Path
 
 from chalicelib.settings import settings
 
@@ -29,9 +31,22 @@ PUBLISH_POINTS = (
 RECONCILE_POINTS = ("reconcile_claimed", "list_read", "before_settle")
 POINTS = PUBLISH_POINTS + RECONCILE_POINTS
 
+_account: ContextVar[str] = ContextVar("account", default="")
+
+
+def working_for(account_name: str) -> None:
+    """Says whose job it is that comes by the points from here on."""
+    _account.set(account_name)
+
 
 def reach(point: str) -> None:
     if point not in POINTS:
         raise ValueError(f"there is no point {point!r}")
-    if settings.chaos_point == point:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if settings.chaos_dir is None:
+        return
+    order = Path(settings.chaos_dir) / f"{_account.get()}.{point}"
+    try:
+        order.unlink()
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -36,7 +36,7 @@ from container.jobs.reconcile import reconcile
 from container.jobs.session import open_session, refresh_session
 from container.lease import LEASE, Heartbeat, Message
 from container.media import fetch_media
-from container.points import reach
+from container.points import reach, working_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,7 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
     tasks = worker.tasks()
     try:
         task = await asyncio.to_thread(tasks.get, task_id)
+        working_for(task.submission.account_name)
         match task.state:
             case State.QUEUED:
                 now = worker.clock()

@@ -17,17 +17,28 @@ from tests.conftest import ROOT
 JOBS = [Path(ROOT / "container" / "jobs" / name) for name in ("publish.py", "reconcile.py")]
 
 
-def run(code: str, point: str) -> int:
-    environment = {**os.environ, "CHAOS_POINT": point}
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False).returncode
+CODE = """
+from container.points import reach, working_for
+working_for("账号")
+reach("claimed")
+reach("after_intent")
+"""
 
 
-def test_the_process_dies_at_the_point_that_is_asked_for_and_at_no_other() -> None:
-    code = "from container.points import reach; reach('claimed'); reach('after_intent')"
+def run(orders: Path | None) -> int:
+    environment = {**os.environ, **({"CHAOS_DIR": str(orders)} if orders else {})}
+    return subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, env=environment, check=False).returncode
 
-    assert run(code, "after_intent") == -signal.SIGKILL
-    assert run(code, "after_click") == 0
-    assert run(code, "") == 0
+
+def test_the_process_dies_once_at_the_point_that_is_ordered_and_at_no_other(tmp_path: Path) -> None:
+    assert run(None) == 0
+    for name in ("账号.after_click", "another.claimed"):
+        (tmp_path / name).touch()
+    assert run(tmp_path) == 0
+
+    (tmp_path / "账号.after_intent").touch()
+    assert run(tmp_path) == -signal.SIGKILL
+    assert run(tmp_path) == 0
 
 
 def test_a_point_that_is_not_in_the_list_is_a_mistake() -> None:
