@@ -146,7 +146,7 @@ _BROWSER_GONE = ("Target crashed", "Page crashed", "has been closed", "Connectio
 
 def translated(error: Exception, step: str) -> PublisherError:
     """The error of our tree that stands for an error of Playwright, or for a deadline of ours."""
-    message = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    message = first_line(error)
     if isinstance(error, (PlaywrightTimeout, TimeoutError)):
         return PageTimeout(f"The step {step!r} starved: {message}", step=step)
     if "net::ERR_" in message:
@@ -161,6 +161,12 @@ _ALWAYS_MASKED = (
     '[aria-label="二维码"], [id*="qrcode"], [class*="qrcode"], input[type="tel"], [class*="verify_input"] input'
 )
 _PHONE = re.compile(r"1\d{2}[\d*]{4,6}\d{2,4}")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the log that Playwright appends; its type where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 async def screenshot(page: Page, *, masks: Sequence[Locator] = ()) -> bytes:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import OutcomeUnknown, PlatformBusy, PlatformRejected, PublisherError
+from container.evidence import first_line
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Request, Response
@@ -60,7 +61,7 @@ class CreateAnswer:
         try:
             body = await response.text()
         except PlaywrightError as error:
-            self._lose(f"its answer could not be read ({str(error).splitlines()[0]})")
+            self._lose(f"its answer could not be read ({first_line(error)})")
             return
         if not self.answer.done():
             self.answer.set_result(body)

@@ -7,8 +7,12 @@ second confirmations. A dialog left open would block the publish button.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import re
 from typing import TYPE_CHECKING
+
+from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import FormMismatch, PageChanged
 from container.douyin.act import ACTION_MS, click_until, expect, find, reaches
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 _EMPTY = "选择封面"
 _STEPS = ("设置竖封面", "设置横封面")
+_TAKEN_AS_IS = (".png", ".jpg", ".jpeg")  # 支持 jpg、png 格式
 _CONFIRMATIONS = ("仍然完成", "仍要完成", "确定", "确认", "继续")
 
 _PROCESSING_MS = 60_000
@@ -39,6 +44,8 @@ _OPTIONAL_MS = 1_500
 
 async def set_cover(page: Page, cover: Path) -> None:
     """Puts the picture into both slots. FormMismatch where the site does not take it."""
+    if cover.suffix not in _TAKEN_AS_IS:
+        cover = await _as_jpeg(page, cover)
     empty = COVER_CHOOSE.on(page)
     for _ in _STEPS:
         await click_until(empty.first, COVER_DIALOG.on(page), COVER_CHOOSE.purpose)
@@ -87,6 +94,22 @@ async def close_residual(page: Page) -> None:
         note("a cover dialog stayed open; it was closed")
         await dialog.locator('[aria-label="close"], [class*="modal-close"]').first.click(timeout=ACTION_MS)
         await expect(dialog, "hidden", COVER_DIALOG.purpose)
+
+
+async def _as_jpeg(page: Page, picture: Path) -> Path:
+    """The picture as a JPEG beside it, made by a page of the browser's own. FormMismatch where it is broken."""
+    workshop = await page.context.new_page()
+    try:
+        content = await asyncio.to_thread(picture.read_bytes)
+        jpeg = await workshop.evaluate(_TO_JPEG, base64.b64encode(content).decode())
+    except PlaywrightError as error:
+        raise FormMismatch("The cover cannot be read as a picture.", field="cover_path") from error
+    finally:
+        await workshop.close()
+    converted = picture.with_suffix(".jpg")
+    await asyncio.to_thread(converted.write_bytes, base64.b64decode(jpeg))
+    note(f"the cover was converted from {picture.suffix.removeprefix('.').upper()} to JPEG")
+    return converted
 
 
 async def _fill(dialog: Locator, cover: Path) -> None:
@@ -146,3 +169,19 @@ def _filled_slot(page: Page) -> Locator:
 
 def _other(step: str) -> str:
     return _STEPS[1 - _STEPS.index(step)]
+
+
+# On white: a JPEG knows no transparency.
+_TO_JPEG = """
+async (base64) => {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const picture = await createImageBitmap(new Blob([bytes]));
+  const {width, height} = picture;
+  const canvas = Object.assign(document.createElement("canvas"), {width, height});
+  const brush = canvas.getContext("2d");
+  brush.fillStyle = "#fff";
+  brush.fillRect(0, 0, width, height);
+  brush.drawImage(picture, 0, 0);
+  return canvas.toDataURL("image/jpeg", 0.95).split(",")[1];
+}
+"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.errors import (
     CaptchaRequired,
     FormMismatch,
+    NoTimeLeft,
     OutcomeUnknown,
     PageChanged,
+    PageTimeout,
     PlatformBusy,
     PlatformRejected,
     PublisherError,
@@ -28,10 +30,11 @@ from container.douyin.act import ACTION_MS, find
 from container.douyin.answer import CreateAnswer, item_id_of, refusal
 from container.douyin.declaration import CHOICES, declare
 from container.douyin.locators import POPOVER_OK, PUBLISH
+from container.douyin.session import refuse_challenges, refuse_strangers
 from container.douyin.sight import Sight, look, look_again
 from container.douyin.upload import UploadWatch, choose_video, open_upload_page
 from container.douyin.works import MANAGE_PATH
-from container.evidence import note
+from container.evidence import first_line, note
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Locator, Page
 
-    from container.evidence import Timeline
+    from container.evidence import Step, Timeline
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +55,11 @@ _RESERVE_SECONDS = 10.0
 _CHALLENGE_SECONDS = 3.0
 _MANAGE_MS = 5_000
 _SLICE_MS = 1_000
+_POPOVER_MS = 1_000
 
-# What the page itself says when it refuses to publish (toasts of 2025-2026).
-_REFUSALS = (
-    *("发布失败", "发布错误", "提交失败", "操作失败", "上传失败", "内容违规", "审核不通过", "不可发布"),
-    *("请完善", "不能为空", "不能超过", "参数错误", "系统异常", "网络异常", "开小差"),
-    *("请设置封面", "定时发布时间", "最多添加"),
-)
-
+# What the page itself says when it refuses to send a work (toasts of 2025-2026). What sounds like a server's
+# words (发布失败, 网络异常) is no such proof: it may follow a request that we did not recognise.
+_REFUSALS = ("请完善", "不能为空", "不能超过", "请设置封面", "定时发布时间", "最多添加", "请重新上传")
 
 # What may leave `submit` after the click: proof that nothing was published, or the admission that nobody knows.
 _PROOFS = (
@@ -105,7 +105,7 @@ class Publication:
 
     async def open_upload(self) -> None:
         """Opens the upload page. SessionExpired on proof, PageTimeout where the page is merely slow."""
-        async with self._timeline.step("open_upload"):
+        async with self._step("open_upload"):
             await self._page.add_locator_handler(
                 POPOVER_OK.on(self._page).first, _close_popover, no_wait_after=True
             )
@@ -113,18 +113,18 @@ class Publication:
 
     async def start_upload(self, video: Path) -> None:
         """Hands the video to the page and sees the upload begin."""
-        async with self._timeline.step("start_upload"):
+        async with self._step("start_upload"):
             await choose_video(self._page, video)
             self._upload = UploadWatch(self._page, video, self._working_time)
 
     async def wait_form(self, progress: Progress | None = None) -> None:
         """Waits for the form. Where the site shows it after the upload only, this is the upload's time."""
-        async with self._timeline.step("wait_form") as step:
+        async with self._step("wait_form") as step:
             await self._watch().until("form", progress=progress or step.progress)
 
     async def wait_uploaded(self, progress: Progress | None = None) -> None:
         """Waits until the video is whole on the site. `progress` hears percentages."""
-        async with self._timeline.step("wait_uploaded") as step:
+        async with self._step("wait_uploaded") as step:
             await self._watch().until("uploaded", progress=progress or step.progress)
 
     async def fill(self, work: Work) -> None:
@@ -133,20 +133,20 @@ class Publication:
         if work.claim_type is not None and work.claim_type not in CHOICES:
             raise FormMismatch(f"There is no declaration {work.claim_type!r}.", field="claim_type")
         async with self._timeline.step("fill"):
-            async with self._timeline.step("title"):
+            async with self._step("title"):
                 await form.write_title(page, work.title)
-            async with self._timeline.step("description"):
+            async with self._step("description"):
                 await topics.write_description(page, work.description)
                 await topics.add_topics(page, work.tags)
                 await topics.leave_editor(page)
-            async with self._timeline.step("cover"):
+            async with self._step("cover"):
                 if work.cover is not None:
                     await cover.set_cover(page, work.cover)
                 else:
                     await cover.recommend_cover(page)
-            async with self._timeline.step("declaration"):
+            async with self._step("declaration"):
                 self._declared = await declare(page, work.claim_type)
-            async with self._timeline.step("settings"):
+            async with self._step("settings"):
                 await form.choose_setting(page, form.VISIBILITY_LABELS[work.visibility])
                 if work.allow_save is not None:
                     await form.choose_setting(page, form.SAVE_LABELS[work.allow_save])
@@ -158,7 +158,7 @@ class Publication:
         """Reads the whole form again. FormMismatch where it differs from what was asked: `context["field"]` is
         the first such field, `context["fields"]` all of them.
         """
-        async with self._timeline.step("read_back"):
+        async with self._step("read_back"):
             differences = [difference async for difference in _differences(self._page, work, self._declared)]
             if differences:
                 raise FormMismatch(
@@ -176,8 +176,9 @@ class Publication:
         SessionExpired).
         """
         async with self._timeline.step("submit"):
-            button = await self._ready_to_click()
-            before = await look(self._page)
+            async with asyncio.timeout(max(0.0, self._working_time())):
+                button = await self._ready_to_click()
+                before = await look(self._page)
             answer = CreateAnswer(self._page)
             try:
                 await before_click()
@@ -185,11 +186,12 @@ class Publication:
                 answer.stop()
                 raise
             try:
-                return await self._click(button, answer, before)
+                async with asyncio.timeout(_ANSWER_SECONDS + _RESERVE_SECONDS):
+                    return await self._click(button, answer, before)
             except _PROOFS:
                 raise
             except Exception as error:
-                raise OutcomeUnknown(f"After the click: {str(error).splitlines()[0]}") from error
+                raise OutcomeUnknown(f"After the click: {first_line(error)}") from error
             finally:
                 answer.stop()
 
@@ -198,7 +200,7 @@ class Publication:
         await topics.close_suggestions(self._page)
         await cover.dismiss_nag(self._page)
         await cover.close_residual(self._page)
-        _refuse_challenge(await look(self._page))
+        refuse_challenges(await look(self._page))
         button = await find(self._page, PUBLISH)
         await button.click(trial=True, timeout=ACTION_MS)
         return button
@@ -246,11 +248,35 @@ class Publication:
             return
         sight: Sight | None = None
         end = time.monotonic() + _CHALLENGE_SECONDS
-        while (left := end - time.monotonic()) > 0:
-            sight = await look_again(self._page, sight, timeout_ms=left * 1000)
-            if sight is None:
-                return
-            _refuse_challenge(sight)
+        with contextlib.suppress(PlaywrightError):
+            while (left := end - time.monotonic()) > 0:
+                sight = await look_again(self._page, sight, timeout_ms=left * 1000)
+                if sight is None:
+                    return
+                refuse_challenges(sight)
+
+    @contextlib.asynccontextmanager
+    async def _step(self, name: str) -> AsyncIterator[Step]:
+        """A step before the click: it ends before the worker's time does, however little the page responds, and
+        where it fails because the page shows something else altogether, it fails with that.
+        """
+        async with self._timeline.step(name) as step:
+            left = self._working_time()
+            if left <= 0:
+                raise NoTimeLeft("The worker's time was over before the form was ready.")
+            try:
+                async with asyncio.timeout(left):
+                    yield step
+            except (PageChanged, PageTimeout, PlaywrightError, TimeoutError):
+                await self._say_what_else_is_shown()
+                raise
+
+    async def _say_what_else_is_shown(self) -> None:
+        with contextlib.suppress(PlaywrightError, TimeoutError):
+            async with asyncio.timeout(_CHALLENGE_SECONDS):
+                sight = await look(self._page)
+                refuse_strangers(sight)
+                refuse_challenges(sight)
 
     def _watch(self) -> UploadWatch:
         if self._upload is None:
@@ -292,18 +318,9 @@ async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIte
             yield "schedule_time", f"the schedule reads {read!r} instead of {asked!r} (Asia/Shanghai)"
 
 
-def _refuse_challenge(sight: Sight) -> None:
-    if sight.shows("captcha"):
-        raise CaptchaRequired("The site asks for a captcha before it publishes.")
-    if sight.shows("identity"):
-        raise VerificationRequired(
-            f"The site asks for an SMS code sent to {sight.phone or 'the account’s phone'} before it publishes."
-        )
-
-
 def _refuse_refusals(sight: Sight, before: Sight) -> None:
     """Raises where the page shows that it will not publish. Its word counts while no request has been sent."""
-    _refuse_challenge(sight)
+    refuse_challenges(sight)
     if sight.shows("no_declaration"):
         raise FormMismatch("The site wants a declaration for this work: give a claim_type.", field="claim_type")
     if sight.shows("login") and not sight.shows("creator", "form"):
@@ -314,8 +331,7 @@ def _refuse_refusals(sight: Sight, before: Sight) -> None:
 
 
 async def _close_popover(popover: Locator) -> None:
-    note("a popover about something new was closed")
-    try:
-        await popover.click(timeout=ACTION_MS)
-    except PlaywrightTimeout as error:
-        raise PageChanged("A popover does not go away.") from error
+    # What a handler raises reaches nobody; the step that the popover blocks will say so.
+    with contextlib.suppress(PlaywrightError):
+        await popover.click(timeout=_POPOVER_MS)
+        note("a popover about something new was closed")

@@ -24,7 +24,7 @@ from container.douyin.locators import (
     SCHEDULE_PANEL,
     TIME_SWITCH,
 )
-from container.evidence import note
+from container.evidence import first_line, note
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,7 +44,7 @@ async def set_schedule(page: Page, publish_at: datetime) -> None:
         try:
             await way(page, field, wanted)
         except (PlaywrightTimeout, PageTimeout) as error:
-            note(f"schedule: {way.__name__.strip('_')} failed: {str(error).splitlines()[0]}")
+            note(f"schedule: {way.__name__.strip('_')} failed: {first_line(error)}")
             await page.keyboard.press("Escape")
         if await _reads(field, wanted):
             return

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from chalicelib.errors import CaptchaRequired, PageTimeout, SessionExpired
+from chalicelib.errors import CaptchaRequired, PageTimeout, SessionExpired, VerificationRequired
 from container.douyin.sight import Sight, look_again
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ async def ensure_logged_in(page: Page, *, timeout_ms: float) -> None:
     """Waits until the page shows whether somebody is logged in.
 
     SessionExpired on proof: the login panel, whether the site went to its front page (and kept the wanted
-    address in `redirect_url`) or shows the panel in place. CaptchaRequired where one stands in the way.
-    PageTimeout where the page shows neither: a slow network proves nothing.
+    address in `redirect_url`) or shows the panel in place. CaptchaRequired and VerificationRequired where one
+    stands in the way. PageTimeout where the page shows neither: a slow network proves nothing.
     """
     sight: Sight | None = None
     end = time.monotonic() + timeout_ms / 1000
@@ -33,12 +33,21 @@ async def ensure_logged_in(page: Page, *, timeout_ms: float) -> None:
 
 
 def refuse_strangers(sight: Sight) -> None:
-    """SessionExpired where the page proves that nobody is logged in, CaptchaRequired where it shows one."""
+    """SessionExpired where the page proves that nobody is logged in; a challenge in its place is told first."""
     if sight.shows("creator", "form"):
         return
-    if sight.shows("captcha"):
-        raise CaptchaRequired("The site asks for a captcha before it shows the page.")
+    refuse_challenges(sight)
     if sight.shows("login"):
         wanted = parse_qs(urlsplit(sight.url).query).get("redirect_url")
         how = f"the site went to its login page instead of {wanted[0]}" if wanted else "the page asks to log in"
         raise SessionExpired(f"The session is over: {how}.")
+
+
+def refuse_challenges(sight: Sight) -> None:
+    """VerificationRequired or CaptchaRequired where the page shows one of them."""
+    if sight.shows("captcha"):
+        raise CaptchaRequired("The site asks for a captcha.")
+    if sight.shows("identity"):
+        raise VerificationRequired(
+            f"The site asks for an SMS code sent to {sight.phone or 'the account’s phone'}."
+        )

@@ -7,9 +7,11 @@ chosen from the suggestions; typed text, even with a blank after it, does not (r
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
+from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.errors import FormMismatch
@@ -75,9 +77,7 @@ async def leave_editor(page: Page) -> None:
     layer would catch the click after it.
     """
     await page.keyboard.press("Escape")
-    await page.add_locator_handler(
-        SUGGESTION_LAYER.on(page).first, lambda _: page.keyboard.press("Escape"), no_wait_after=True
-    )
+    await page.add_locator_handler(SUGGESTION_LAYER.on(page).first, _escape, no_wait_after=True)
 
 
 async def close_suggestions(page: Page) -> None:
@@ -104,6 +104,12 @@ async def read_topics(page: Page) -> tuple[str, ...]:
 def squeeze(text: str) -> str:
     """Without blanks of any kind, the invisible ones of editors included: what is compared."""
     return re.sub(r"[\s\u200b\u200c\u200d\ufeff]+", "", text)
+
+
+async def _escape(layer: Locator) -> None:
+    # What a handler raises reaches nobody.
+    with contextlib.suppress(PlaywrightError):
+        await layer.page.keyboard.press("Escape")
 
 
 async def _choose(page: Page, tag: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import CaptchaRequired, PageChanged, PageTimeout, PlatformBusy, PlatformRejected
+from chalicelib.errors import PageChanged, PageTimeout, PlatformBusy, PlatformRejected
 from container.douyin.act import ACTION_MS, expect, find, reaches
 from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, VIDEO_INPUT
-from container.douyin.session import ensure_logged_in, refuse_strangers
+from container.douyin.session import ensure_logged_in, refuse_challenges, refuse_strangers
 from container.douyin.sight import Sight, look_again
 from container.evidence import note
 
@@ -70,7 +70,7 @@ class UploadWatch:
         """Waits until the page shows one of the marks and no failure. `progress` hears each new percentage.
 
         Raises PageTimeout where the upload stands still or the deadline is near, PlatformBusy where it fails
-        again and again, SessionExpired and CaptchaRequired where the page says so.
+        again and again, SessionExpired, CaptchaRequired and VerificationRequired where the page says so.
         """
         sight: Sight | None = None
         while (left := min(self._deadline(), _SILENCE_SECONDS)) > 0:
@@ -78,8 +78,7 @@ class UploadWatch:
             if sight is None:
                 break
             refuse_strangers(sight)
-            if sight.shows("captcha"):
-                raise CaptchaRequired("The site asks for a captcha during the upload.")
+            refuse_challenges(sight)
             if sight.percent is not None:
                 await progress(sight.percent)
             if sight.shows("upload_failed"):

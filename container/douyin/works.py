@@ -12,7 +12,7 @@ from playwright.async_api import Error as PlaywrightError
 from chalicelib.errors import PageChanged, PageTimeout
 from container.douyin.ask import ask, read_answer
 from container.douyin.session import ensure_logged_in
-from container.evidence import note
+from container.evidence import first_line, note
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -50,7 +50,7 @@ async def list_works(page: Page, origin: str, *, newest: int = 20) -> list[WorkS
         return _works(await ask(page, f"{_LIST_PATH}?{query}"))[:newest]
     except (PageChanged, PageTimeout, PlaywrightError) as error:
         # The site may take only what its own pages have signed: let one of them ask.
-        note(f"the works list was asked for by the works page: {str(error).splitlines()[0]}")
+        note(f"the works list was asked for by the works page: {first_line(error)}")
     return (await _asked_by_page(page, origin))[:newest]
 
 

@@ -112,9 +112,7 @@ class Visit:
 
 
 @contextlib.asynccontextmanager
-async def visit(
-    browser: Browser, site: Site, *, session: dict[str, Any] | None = None, seconds: float = _SECONDS
-) -> AsyncIterator[Visit]:
+async def visit(browser: Browser, site: Site, *, session: dict[str, Any] | None = None) -> AsyncIterator[Visit]:
     """A page with a session (a fresh one unless given), nowhere yet."""
     async with browser.context(storage_state=session or site.log_in()) as context:
         page = await open_page(context)
@@ -123,15 +121,15 @@ async def visit(
         async def keep(entry: dict[str, Any]) -> None:
             entries.append(entry)
 
-        end = time.monotonic() + seconds
+        end = time.monotonic() + _SECONDS
         publication = Publication(page, site.origin, Timeline(keep), lambda: end - time.monotonic())
         yield Visit(page, publication, entries)
 
 
 @contextlib.asynccontextmanager
-async def open_form(browser: Browser, site: Site, *, seconds: float = _SECONDS) -> AsyncIterator[Visit]:
+async def open_form(browser: Browser, site: Site) -> AsyncIterator[Visit]:
     """A page whose form waits to be filled."""
-    async with visit(browser, site, seconds=seconds) as visited:
+    async with visit(browser, site) as visited:
         await visited.publication.open_upload()
         await visited.publication.start_upload(VIDEO)
         await visited.publication.wait_form()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.errors import (
+    CaptchaRequired,
     FormMismatch,
     NoTimeLeft,
     OutcomeUnknown,
+    PageTimeout,
     PlatformBusy,
     PlatformRejected,
     PlatformUnreachable,
@@ -21,12 +24,17 @@ from chalicelib.errors import (
 )
 from container.douyin import act
 from container.douyin import publish as driver
-from container.douyin.publish import Work
+from container.douyin.cover import empty_slots, set_cover
+from container.douyin.publish import Publication, Work
 from container.douyin.session import ensure_logged_in
 from container.douyin.works import list_works
+from container.evidence import Timeline
+from container.sniff import sniff
 from tests.container.support import COVER, VIDEO, open_form, prepare, publish, visit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.async_api import Request, Route
 
     from container.browser import Browser
@@ -329,6 +337,59 @@ def test_a_cover_that_the_site_wants_is_named(run: Run, browser: Browser, site: 
     assert site.publish_requests() == 0
 
 
+def test_a_cover_in_a_format_that_the_site_does_not_take_is_converted(
+    run: Run, browser: Browser, site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "image.webp").write_bytes(_WEBP)
+    (tmp_path / "broken.webp").write_bytes(_WEBP[:20])
+
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            with pytest.raises(FormMismatch, match="cannot be read"):
+                await set_cover(visited.page, tmp_path / "broken.webp")
+            await set_cover(visited.page, tmp_path / "image.webp")
+            assert await empty_slots(visited.page) == []
+
+    run(go())
+    assert sniff((tmp_path / "image.jpg").read_bytes()) == "image/jpeg"
+
+
+def test_a_challenge_explains_a_step_that_starves(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(popovers="off")
+
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            await visited.page.evaluate(_CAPTCHA)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("container.douyin.act.ACTION_MS", 300)
+                patch.setattr("container.douyin.declaration.ACTION_MS", 300)
+                patch.setattr("container.douyin.cover.ACTION_MS", 300)
+                with pytest.raises(CaptchaRequired) as caught:
+                    await visited.publication.fill(Work(VIDEO, "验证码"))
+            assert caught.value.context["step"] == "cover"
+
+    run(go())
+
+
+def test_a_page_that_does_not_respond_ends_with_the_workers_time(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("container.browser._CLOSE_SECONDS", 1.0)
+
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            await visited.page.evaluate("() => void setTimeout(() => { for (;;); }, 0)")
+            left = iter([11.0, 10.0])  # Ten of them are kept in reserve.
+            hasty = Publication(visited.page, site.origin, Timeline(_forget), lambda: next(left))
+            with pytest.raises(PageTimeout) as caught:
+                await hasty.fill(Work(VIDEO, "停住的页面"))
+            assert caught.value.context["step"] == "title"
+            with pytest.raises(NoTimeLeft):
+                await hasty.fill(Work(VIDEO, "停住的页面"))
+
+    run(go())
+
+
 def test_a_form_that_was_changed_behind_our_back_is_noticed(run: Run, browser: Browser, site: Site) -> None:
     async def go() -> None:
         async with visit(browser, site) as visited:
@@ -380,12 +441,30 @@ def test_the_works_page_asks_where_we_may_not(run: Run, browser: Browser, site: 
     run(go())
 
 
+# One pixel, lossless.
+_WEBP = base64.b64decode("UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA==")
+
+_CAPTCHA = """
+() => {
+  const layer = document.createElement("div");
+  layer.id = "captcha_container";
+  layer.style = "position: fixed; inset: 0; z-index: 9999; background: #fff";
+  layer.textContent = "拖动滑块完成拼图";
+  document.body.append(layer);
+}
+"""
+
+
 async def _fill_and_read(visited: Visit, work: Work) -> None:
     await visited.publication.fill(work)
     await visited.publication.read_back(work)
 
 
 async def _agree() -> None:
+    pass
+
+
+async def _forget(_: dict[str, Any]) -> None:
     pass
 
 
