@@ -1,8 +1,9 @@
 """A test hook: named points of the jobs at which a harness can have the process die.
 
-With CHAOS_DIR unset, as it is everywhere but under such a harness, `reach` does nothing. Else a file in it named
-`<account>.<point>` is an order: the process removes the file and kills itself with SIGKILL at that point of a job
-of that account. No handler runs, nothing is cleaned up, as when Lambda runs out of memory or a host is lost.
+With CHAOS_DIR unset, as it is everywhere but under such a harness, `reach` does nothing. Else a file in it
+named `<account>.<point>` is an order: the process removes the file and kills itself with SIGKILL at that point
+of a job of that account. No handler runs, nothing is cleaned up, as when Lambda runs out of memory or a host is
+lost.
 """
 
 from __future__ import annotations

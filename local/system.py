@@ -25,7 +25,7 @@ from local.stack import deploy
 from local.template import API_HANDLER, functions, load_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -46,11 +46,15 @@ class System:
 
     options: Options
     say: Callable[[str], None] = lambda _: None
+    # Beside what the template gives to the functions: for harnesses.
+    function_environment: Mapping[str, str] = field(default_factory=dict)
     origin: str = ""
     endpoint: str = ""
     douyin_origin: str = ""
     volcengine: Volcengine = field(default_factory=lambda: Volcengine("", "", "", ""))
-    content_bucket: str = ""
+    functions_endpoint: str = ""
+    # What the template gives to the functions, all together: names of tables, queues, buckets and keys.
+    variables: dict[str, str] = field(default_factory=dict)
     _children: list[ChildProcess] = field(default_factory=list)
     _parts: ExitStack = field(default_factory=ExitStack)
 
@@ -93,7 +97,6 @@ class System:
         outputs = deploy(self.endpoint, STACK, template, parameters)
         specs = functions(template, config, app, outputs=outputs, parameters=parameters)
         api = next(spec for spec in specs if spec.name == API_HANDLER)
-        self.content_bucket = api.environment["CONTENT_BUCKET"]
 
         self.say("Workers and schedules")
         runtime = FunctionRuntime(
@@ -104,11 +107,14 @@ class System:
                 "CHROMIUM_PATH": chromium,
                 "BROWSER_MODE": "headed" if options.headed else "headless",
                 "MEDIA_ALLOW_LOOPBACK": ",".join(self._media_hosts()),
+                **self.function_environment,
             },
             tick_at_start=("sweep",),
             invoke_port=ports.port("functions"),
         )
         self._parts.enter_context(runtime)
+        self.variables = {name: value for spec in specs for name, value in spec.environment.items()}
+        self.functions_endpoint = runtime.invoke_endpoint
 
         self.say("API")
         environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment})
@@ -141,6 +147,10 @@ class System:
     def client(self, service: str) -> Any:
         """A boto3 client of the emulated AWS."""
         return make_client(service, self.endpoint)
+
+    @property
+    def content_bucket(self) -> str:
+        return self.variables["CONTENT_BUCKET"]
 
     def check(self) -> None:
         """Raises ChildFailed where a part of the system has ended by itself."""

@@ -1,0 +1,221 @@
+"""`make chaos`: kills the publish worker at every named point of its job, in every scenario that matters.
+
+Each experiment is one task of an account of its own. The worker's process dies by SIGKILL at the ordered point;
+then the system goes on as it would. At the end the stand-in's own records say how many works there are, and
+the task must tell the same: published with one work, failed with none, or honestly unknown with none.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib.accounts.store import AccountStore, Profile
+from chalicelib.accounts.vault import Vault
+from chalicelib.clock import to_rfc3339, utc_now
+from container.points import POINTS, RECONCILE_POINTS
+from local.emulator import make_client
+from local.options import Options
+from local.processes import free_port
+from local.system import System
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Switches of the stand-in. A lost answer is waited for, so that scenario takes the longest.
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "all is well": {},
+    "slow answer": {"publish": "slow:4000"},
+    "answer lost": {"publish": "lost"},
+    "busy once": {"publish": "busy_once"},
+    "rejected": {"publish": "rejected"},
+    "list lags 20 s": {"works_lag": 20},
+}
+
+_EXPERIMENT_SECONDS = 900
+_SWEEP_SECONDS = 3
+# An uncertain task whose work is not there is looked for during 20 minutes. Two looks show that it is honest.
+_LOOKS = 2
+
+
+@dataclass(slots=True)
+class Experiment:
+    scenario: str
+    point: str
+    account: str = field(default_factory=lambda: f"chaos-{uuid.uuid4().hex[:8]}")
+    task_id: str = ""
+    died: bool = False
+    state: str = ""
+    works: int = 0
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """Where the worker dies. A reconciler has work only after a publish that died behind its click."""
+        return ("after_click", self.point) if self.point in RECONCILE_POINTS else (self.point,)
+
+    @property
+    def title(self) -> str:
+        return self.account
+
+    @property
+    def truthful(self) -> bool:
+        match self.state:
+            case "published":
+                return self.works == 1
+            case "failed" | "outcome_unknown":
+                return self.works == 0
+            case _:
+                return False
+
+    def __str__(self) -> str:
+        text = f"{self.state}, {self.works} work{'' if self.works == 1 else 's'}"
+        return text if self.died else f"{text} (not reached)"
+
+
+def run(scenarios: Sequence[str], points: Sequence[str], data: Path, console: Console) -> list[Experiment]:
+    """Carries the experiments out, as many at a time as the system publishes, and returns them judged."""
+    orders = data / "orders"
+    orders.mkdir(parents=True)
+    experiments = [Experiment(scenario, point) for scenario in scenarios for point in points]
+    options = Options(port=free_port(), data=data / "state")
+    with System(options, function_environment={"CHAOS_DIR": str(orders)}) as system:
+        harness = _Harness(system, orders)
+        session = harness.log_in()
+        for scenario in scenarios:
+            batch = [experiment for experiment in experiments if experiment.scenario == scenario]
+            console.print(f"{scenario}: killing the worker at {len(batch)} points …")
+            harness.set_scenario(SCENARIOS[scenario])
+            for experiment in batch:
+                harness.submit(experiment, session)
+            harness.wait(batch)
+    return experiments
+
+
+@dataclass(slots=True)
+class _Harness:
+    system: System
+    orders: Path
+    http: requests.Session = field(default_factory=requests.Session)
+
+    def log_in(self) -> dict[str, Any]:
+        """Logs one account in by its QR code, and returns its session: the experiments' accounts share it."""
+        phone = f"{self.system.douyin_origin}/phone/api"
+        login = self._api("POST", "/api/v1/accounts/login", {"account_name": "chaos"})
+        user = self._call("GET", f"{phone}/users")[0]["uid"]
+        token = self._call("POST", f"{phone}/scan", {"qr_png_base64": login["qr_code_base64"]})["token"]
+        self._call("POST", f"{phone}/confirm", {"token": token, "user": user})
+        while self._api("GET", f"/api/v1/accounts/login/{login['login_id']}")["status"] == "pending":
+            time.sleep(0.3)
+        account = self._accounts().get("chaos")
+        return self._vault().open("chaos", account.session_version)
+
+    def set_scenario(self, switches: dict[str, Any]) -> None:
+        origin = self.system.douyin_origin
+        self._call("DELETE", f"{origin}/admin/scenario")
+        self._call("POST", f"{origin}/admin/scenario", switches)
+
+    def submit(self, experiment: Experiment, session: dict[str, Any]) -> None:
+        self._vault().seal(experiment.account, 1, session)
+        self._accounts().log_in(experiment.account, Profile("chaos", "chaos", None), session_version=1)
+        for point in experiment.orders:
+            (self.orders / f"{experiment.account}.{point}").touch()
+        body = {
+            "video_url": f"{self.system.douyin_origin}/media/demo.mp4",
+            "title": experiment.title,
+            "account_name": experiment.account,
+        }
+        experiment.task_id = self._api("POST", "/api/v1/publish", body)["id"]
+
+    def wait(self, batch: list[Experiment]) -> None:
+        """Until every task of the batch rests. Sweeps more often than the schedule does."""
+        deadline = time.monotonic() + _EXPERIMENT_SECONDS
+        resting: dict[str, dict[str, Any]] = {}
+        while len(resting) < len(batch):
+            if time.monotonic() > deadline:
+                break  # What does not rest is judged as it stands.
+            self._sweep()
+            for experiment in batch:
+                task = self._api("GET", f"/api/v1/tasks/{experiment.task_id}")
+                experiment.state = task["state"]
+                looks = sum(entry["name"] == "look_at_works" for entry in task["timeline"])
+                over = task["status"] in ("success", "failed")
+                if over or (task["state"] == "outcome_unknown" and looks >= _LOOKS):
+                    resting[experiment.task_id] = task
+            time.sleep(_SWEEP_SECONDS)
+        works = self._call("GET", f"{self.system.douyin_origin}/admin/works")
+        counts = Counter(work["title"] for work in works)
+        for experiment in batch:
+            experiment.works = counts[experiment.title]
+            experiment.died = not (self.orders / f"{experiment.account}.{experiment.point}").exists()
+
+    def _sweep(self) -> None:
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "",
+            "time": to_rfc3339(utc_now()),
+            "region": "",
+            "resources": [],
+            "detail": {},
+        }
+        functions = make_client("lambda", self.system.functions_endpoint)
+        functions.invoke(FunctionName="sweep", Payload=json.dumps(event).encode())
+
+    def _accounts(self) -> AccountStore:
+        return AccountStore(self.system.client("dynamodb"), self.system.variables["ACCOUNTS_TABLE"])
+
+    def _vault(self) -> Vault:
+        variables = self.system.variables
+        return Vault(
+            self.system.client("s3"),
+            self.system.client("kms"),
+            variables["PRIVATE_BUCKET"],
+            variables["SESSION_KEY_ID"],
+        )
+
+    def _api(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer: dict[str, Any] = self._call(method, self.system.origin + path, body)
+        return answer
+
+    def _call(self, method: str, url: str, body: Any = None) -> Any:
+        answer = self.http.request(method, url, json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def table(experiments: list[Experiment]) -> Table:
+    """Points against scenarios: what became of each task, and how many works there are."""
+    scenarios = list(dict.fromkeys(experiment.scenario for experiment in experiments))
+    cells = {(experiment.point, experiment.scenario): experiment for experiment in experiments}
+    made = Table("killed at", *scenarios, title="What a killed worker leaves behind")
+    for point in dict.fromkeys(experiment.point for experiment in experiments):
+        row = [cells[point, scenario] for scenario in scenarios]
+        made.add_row(point, *(f"{'' if cell.truthful else '[red]✗ '}{cell}" for cell in row))
+    return made
+
+
+def main() -> int:
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        experiments = run(list(SCENARIOS), POINTS, Path(folder), console)
+    console.print(table(experiments))
+    wrong = [experiment for experiment in experiments if not experiment.truthful]
+    console.print(f"{len(experiments)} experiments, {len(wrong)} in which the task does not tell the truth")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
