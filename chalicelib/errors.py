@@ -21,6 +21,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── MediaUnreachable (retryable)
     │   │   └── MediaNotServed
     │   ├── MediaForbidden · MediaTooLarge · MediaTypeRejected
+    │   ├── MediaDamaged · MediaTooLong · MediaDimensions
+    │   └── UploadMissing · UploadUsed
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable · VerificationRequired
     ├── PlatformError                   platform.*               502
@@ -242,6 +244,38 @@ class MediaTypeRejected(MediaError):
     code = "media.type"
     title = "The media is not of a type that can be published"
     next_step = "Use an MP4, MOV or WebM video, and a PNG, JPEG or WebP cover."
+
+
+class MediaDamaged(MediaError):
+    code = "media.damaged"
+    title = "The media file is damaged or incomplete"
+    next_step = "Play or open the file yourself, export it again, and submit a new task."
+
+
+class MediaTooLong(MediaError):
+    code = "media.duration"
+    title = "The video is too long"
+    next_step = "Cut the video to the limit in the detail and submit a new task."
+
+
+class MediaDimensions(MediaError):
+    code = "media.dimensions"
+    title = "The media has too many pixels, or too few"
+    next_step = "Scale the media to the limit in the detail and submit a new task."
+
+
+class UploadMissing(MediaError):
+    """Never asked for, not finished, or expired: nothing is kept of any of them that would tell them apart."""
+
+    code = "media.upload_missing"
+    title = "There is no finished upload of this name"
+    next_step = "PUT the file to the url that POST /api/v1/uploads answers with, then use its media_url."
+
+
+class UploadUsed(MediaError):
+    code = "media.upload_used"
+    title = "The upload belongs to another task"
+    next_step = "Upload the file again: each upload serves one task."
 
 
 # Accounts

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chalicelib.errors import ConfigurationError
+from chalicelib.media import PLATFORM_MAX_BYTES, PLATFORM_MAX_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,17 @@ class Settings:
     @property
     def media_max_bytes(self) -> int:
         """Cap on one media file. 4 GiB by default: what fits the function's disk beside the browser."""
-        return self._integer("MEDIA_MAX_BYTES", 4 * 1024**3)
+        return min(self._integer("MEDIA_MAX_BYTES", 4 * 1024**3), PLATFORM_MAX_BYTES)
+
+    @property
+    def media_max_seconds(self) -> int:
+        """Cap on how long a video runs; the platform's own by default."""
+        return min(self._integer("MEDIA_MAX_SECONDS", PLATFORM_MAX_SECONDS), PLATFORM_MAX_SECONDS)
+
+    @property
+    def media_fetch_seconds(self) -> int:
+        """Cap on fetching one media file: what comes more slowly leaves no time to publish it."""
+        return self._integer("MEDIA_FETCH_SECONDS", 600)
 
     @property
     def chaos_dir(self) -> str | None:

@@ -8,15 +8,10 @@ lacks, the rules for URLs and redirects, caps on bytes and time, and a look at w
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import ipaddress
-import itertools
-import logging
 import re
 import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -28,20 +23,19 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from chalicelib.errors import MediaForbidden, MediaNotServed, MediaTooLarge, MediaTypeRejected, MediaUnreachable
-from container.sniff import ACCEPTED, SNIFF_BYTES, WANTED, Kind, sniff
+from chalicelib.errors import MediaForbidden, MediaNotServed, MediaUnreachable
+from container.media_file import CHUNK, Limits, MediaFile, keep, too_late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
+    from chalicelib.media import Kind
 
 MAX_REDIRECTS = 3
 _PORTS = {"http": 80, "https": 443}
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
-_CHUNK = 256 * 1024
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Refusals that may pass: request time-out, too early, too many requests (RFC 9110, 8470, 6585).
 _PASSING = frozenset((408, 425, 429))
@@ -59,55 +53,37 @@ _BARRED = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFile:
-    """A file on disk. `file_name` is what the URL calls it; `path` has a name of our own."""
-
-    path: Path
-    kind: Kind
-    media_type: str
-    size: int
-    sha256: str
-    file_name: str
-
-
 def fetch_media(
-    url: str,
-    kind: Kind,
-    directory: Path,
-    *,
-    max_bytes: int,
-    deadline: Callable[[], float],
-    allow_loopback: frozenset[str] = frozenset(),
-    progress: Callable[[int, int | None], None] | None = None,
+    url: str, kind: Kind, directory: Path, limits: Limits, *, allow_loopback: frozenset[str] = frozenset()
 ) -> MediaFile:
     """Downloads `url` into `directory` and says what came. Blocks; run it in a thread.
 
-    `deadline` says how many seconds are left, again and again. `allow_loopback` lists the `host:port` pairs on
-    loopback that may be fetched from, over http too. `progress` hears (bytes so far, bytes in all or None).
+    `allow_loopback` lists the `host:port` pairs on loopback that may be fetched from, over http too.
 
     Raises MediaForbidden (the URL or an address it leads to), MediaUnreachable (no answer, a bad one, a broken
-    one, too slow), MediaTooLarge, MediaTypeRejected. Nothing is left on disk then.
+    one, too slow), and what `keep` raises of the file itself. Nothing is left on disk then.
     """
     target = _Target(url, allow_loopback)
-    limits = _Limits(max_bytes, deadline, progress)
+    deadline = limits.deadline
     with _session(allow_loopback) as session, _time_cap(session, deadline) as late:
         try:
             with contextlib.closing(_follow(session, target, deadline)) as response:
-                return _store(response, target, kind, directory, limits)
+                declared = response.headers.get("Content-Length", "")
+                return keep(
+                    _body(response),
+                    int(declared) if declared.isdecimal() else None,
+                    kind,
+                    directory,
+                    limits,
+                    source=str(target),
+                    file_name=target.file_name,
+                )
         except InvalidIPAddress as error:
             raise MediaForbidden(f"{target} leads to {error}, which is not a public address.") from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             if late():
-                raise _too_late(target) from error
+                raise too_late(str(target)) from error
             raise MediaUnreachable(f"{target} could not be fetched: {_plainly(error)}.") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    max_bytes: int
-    deadline: Callable[[], float]
-    progress: Callable[[int, int | None], None] | None
 
 
 class _Target:
@@ -279,69 +255,10 @@ def _follow(session: HTTPSession, target: _Target, deadline: Callable[[], float]
     raise MediaUnreachable(f"{first} redirects more than {MAX_REDIRECTS} times.")
 
 
-def _store(
-    response: requests.Response, target: _Target, kind: Kind, directory: Path, limits: _Limits
-) -> MediaFile:
-    chunks = _chunks(response, target, limits)
-    head = _head(chunks)
-    found = sniff(head)
-    if found not in ACCEPTED[kind]:
-        raise MediaTypeRejected(f"{target} is {found}, not {WANTED[kind]}.")
-    path = directory / f"{kind}{ACCEPTED[kind][found]}"
-    digest = hashlib.sha256()
-    size = 0
-    try:
-        with path.open("xb") as file:
-            for chunk in itertools.chain((head,), chunks):
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise MediaTooLarge(f"{target} does not fit on the worker's disk.") from error
-        raise
-    return MediaFile(path, kind, found, size, digest.hexdigest(), target.file_name)
-
-
-def _chunks(response: requests.Response, target: _Target, limits: _Limits) -> Iterator[bytes]:
+def _body(response: requests.Response) -> Iterator[bytes]:
     """The body as it arrives: each piece is what one read brought, so that nothing waits for a whole chunk."""
-    declared = response.headers.get("Content-Length", "")
-    total = int(declared) if declared.isdecimal() else None
-    if total is not None and total > limits.max_bytes:
-        raise _too_large(target, limits.max_bytes)
-    size = 0
-    while chunk := response.raw.read1(_CHUNK, decode_content=False):
-        size += len(chunk)
-        if size > limits.max_bytes:
-            raise _too_large(target, limits.max_bytes)
-        if limits.deadline() <= 0:
-            raise _too_late(target)
-        if limits.progress is not None:
-            limits.progress(size, total)
-        yield chunk
-    # A connection that was cut at the deadline looks like an end where no length was announced.
-    if limits.deadline() <= 0:
-        raise _too_late(target)
-    if total is not None and size != total:
-        raise MediaUnreachable(f"{target} broke off after {size} of {total} bytes.")
-
-
-def _head(chunks: Iterator[bytes]) -> bytes:
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= SNIFF_BYTES:
-            break
-    return head
-
-
-def _too_late(target: _Target) -> MediaUnreachable:
-    return MediaUnreachable(f"{target} did not arrive within the time that was left.")
-
-
-def _too_large(target: _Target, max_bytes: int) -> MediaTooLarge:
-    return MediaTooLarge(f"{target} is larger than {max_bytes} bytes ({max_bytes / 2**20:.0f} MiB).")
+    while piece := response.raw.read1(CHUNK, decode_content=False):
+        yield piece
 
 
 def _plainly(error: Exception) -> str:

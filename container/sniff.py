@@ -2,29 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-Kind = Literal["video", "image"]
-
+# As much of a file as `sniff` wants to see.
 SNIFF_BYTES = 64
-
-# What the platform takes (its upload page names mp4, webm, flv, avi, mov; covers jpg, png, webp).
-ACCEPTED: dict[Kind, dict[str, str]] = {
-    "video": {
-        "video/mp4": ".mp4",
-        "video/quicktime": ".mov",
-        "video/webm": ".webm",
-        "video/x-matroska": ".mkv",
-        "video/x-flv": ".flv",
-        "video/x-msvideo": ".avi",
-    },
-    "image": {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"},
-}
-
-WANTED: dict[Kind, str] = {
-    "video": "an MP4, MOV, WebM, MKV, FLV or AVI video",
-    "image": "a PNG, JPEG or WebP image",
-}
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

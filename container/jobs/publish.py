@@ -32,10 +32,10 @@ from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
 from container.evidence import Timeline, screenshot
 from container.jobs.failure import failure_of
+from container.jobs.media import fetch_task_media
 from container.jobs.reconcile import reconcile
 from container.jobs.session import open_session, refresh_session
 from container.lease import LEASE, Heartbeat, Message
-from container.media import fetch_media
 from container.points import reach, working_for
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from chalicelib.publishing.store import TaskStore
     from chalicelib.publishing.task import Task
     from container.douyin.publish import Submitted
-    from container.media import MediaFile
+    from container.media_file import MediaFile
     from container.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,9 @@ class _Job:
         account.require_login()
         timeline = Timeline(self._record, clock=self.worker.clock, on_progress=self._note_progress)
         with tempfile.TemporaryDirectory(prefix="publish-") as folder:
-            media = asyncio.create_task(self._fetch_media(timeline, Path(folder)))
+            media = asyncio.create_task(
+                fetch_task_media(self.worker, self.task, timeline, Path(folder), self._fetch_seconds)
+            )
             try:
                 async with open_session(self.worker, account, timeline) as context:
                     reach("session_open")
@@ -187,32 +189,8 @@ class _Job:
             self.refused = self.intended
             raise
 
-    async def _fetch_media(self, timeline: Timeline, folder: Path) -> tuple[MediaFile, MediaFile | None]:
-        submission = self.task.submission
-        settings = self.worker.settings
-
-        async def fetch(url: str, kind: Any) -> MediaFile:
-            async with timeline.step(f"fetch_{'video' if kind == 'video' else 'cover'}") as step:
-                media = await asyncio.to_thread(
-                    fetch_media,
-                    url,
-                    kind,
-                    folder,
-                    max_bytes=settings.media_max_bytes,
-                    deadline=lambda: 0 if self.over.is_set() else self.deadline(),
-                    allow_loopback=settings.media_allow_loopback,
-                )
-                step.note(f"{media.size} bytes of {media.media_type}")
-                return media
-
-        cover = None
-        if submission.cover_path is None:
-            video = await fetch(submission.video_url, "video")
-        else:
-            video, cover = await asyncio.gather(
-                fetch(submission.video_url, "video"), fetch(submission.cover_path, "image")
-            )
-        return video, cover
+    def _fetch_seconds(self) -> float:
+        return 0.0 if self.over.is_set() else self.deadline()
 
     async def _intend(self, page: Page) -> None:
         """Writes the intent. If this raises, nothing is clicked."""

@@ -28,7 +28,8 @@ from chalicelib.errors import (
     MediaUnreachable,
 )
 from container import media
-from container.media import MediaFile, fetch_media, is_public
+from container.media import fetch_media, is_public
+from container.media_file import Limits, MediaFile
 from container.sniff import sniff
 from tests.container.media_server import MediaServer, head, media_server
 from tests.container.support import COVER, VIDEO
@@ -50,14 +51,15 @@ def server() -> Iterator[MediaServer]:
 @pytest.fixture
 def fetch(server: MediaServer, tmp_path: Path) -> Callable[..., MediaFile]:
     def fetch(url: str, kind: Any = "video", **changes: Any) -> MediaFile:
-        given: dict[str, Any] = {
-            "max_bytes": 10**7,
-            "deadline": lambda: 10.0,
-            "allow_loopback": frozenset({server.host}),
-        }
-        return fetch_media(url, kind, tmp_path, **{**given, **changes})
+        allowed = changes.pop("allow_loopback", frozenset({server.host}))
+        return fetch_media(url, kind, tmp_path, _limits(**changes), allow_loopback=allowed)
 
     return fetch
+
+
+def _limits(**changes: Any) -> Limits:
+    given: dict[str, Any] = {"max_bytes": 10**7, "max_seconds": 3600, "deadline": lambda: 10.0}
+    return Limits(**{**given, **changes})
 
 
 # What arrives
@@ -74,6 +76,9 @@ def test_a_video_arrives_whole(server: MediaServer, fetch: Callable[..., MediaFi
         size=len(_MP4),
         sha256=hashlib.sha256(_MP4).hexdigest(),
         file_name="视频_.._x.mp4",
+        duration_ms=6000,
+        width=720,
+        height=1280,
     )
     assert got.path.read_bytes() == _MP4
     assert heard[-1] == (len(_MP4), len(_MP4))
@@ -340,15 +345,17 @@ def test_a_certificate_is_checked_against_the_name(tmp_path: Path, monkeypatch: 
     authority = tmp_path / "authority.pem"
     with media_server(_tls(tmp_path, authority, "127.0.0.1")) as server:
         server.serve("/v", _MP4)
-        given = {"max_bytes": 10**7, "deadline": lambda: 10.0, "allow_loopback": frozenset({server.host})}
+
+        def fetch(host: str) -> MediaFile:
+            allowed = frozenset({host})
+            return fetch_media(f"https://{host}/v", "video", tmp_path, _limits(), allow_loopback=allowed)
+
         with pytest.raises(MediaUnreachable, match="certificate"):
-            fetch_media(f"{server.origin}/v", "video", tmp_path, **given)  # type: ignore[arg-type]
+            fetch(server.host)
         monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(authority))
-        assert fetch_media(f"{server.origin}/v", "video", tmp_path, **given).size == len(_MP4)  # type: ignore[arg-type]
-        port = server.host.partition(":")[2]
-        named = {**given, "allow_loopback": frozenset({f"localhost:{port}"})}
+        assert fetch(server.host).size == len(_MP4)
         with pytest.raises(MediaUnreachable, match="certificate"):
-            fetch_media(f"https://localhost:{port}/v", "video", tmp_path, **named)  # type: ignore[arg-type]
+            fetch(f"localhost:{server.host.partition(':')[2]}")
 
 
 def _tls(folder: Path, authority: Path, address: str) -> ssl.SSLContext:
