@@ -24,16 +24,20 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── MediaDamaged · MediaTooLong · MediaDimensions
     │   └── UploadMissing · UploadUsed
     ├── AccountError                    account.*                409
-    │   ├── SessionExpired · SessionUnreadable · VerificationRequired
+    │   ├── SessionExpired · SessionUnreadable
+    │   └── VerificationRequired
+    │       └── VerificationTimeout
     ├── PlatformError                   platform.*               502
     │   ├── PlatformRejected · PlatformBusy (retryable) · PlatformUnreachable (retryable)
     │   ├── PageChanged · PageTimeout (retryable) · LoginRefused · CaptchaRequired · FormMismatch
     ├── PublishError                    publish.*                500
-    │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · ReviewRejected
+    │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · DeadLetter
+    │   ├── ReviewRejected · Canceled
     ├── SyncError                       sync.*                   502
     │   ├── UpstreamError · UpstreamThrottled (retryable) · UpstreamDenied · CursorConflict · ScanStuck
     └── InternalError                   internal.error           500
         ├── BrowserFailed (retryable)   internal.browser         500
+        ├── LoginNotStarted (retryable) login.dead_letter        500
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -308,6 +312,15 @@ class VerificationRequired(AccountError):
     next_step = "Do it once in the creator center in your own browser, then try again."
 
 
+class VerificationTimeout(VerificationRequired):
+    code = "account.verification_timeout"
+    title = "Nobody gave the code that the platform had sent by SMS"
+    next_step = (
+        "Nothing was published. Retry the task with POST /api/v1/tasks/{task_id}/retry, and give the next code "
+        "in time with POST /api/v1/tasks/{task_id}/verification."
+    )
+
+
 # The platform
 
 
@@ -387,13 +400,19 @@ class PublishError(PublisherError):
 class OutcomeUnknown(PublishError):
     code = "publish.outcome_unknown"
     title = "It is not known yet whether the work was published"
-    next_step = "Wait: the creator's works list is being checked. Do not submit the work again."
+    next_step = (
+        "Wait: the creator's works list is being checked. Do not submit the work again. If you have looked "
+        "yourself, say so with POST /api/v1/tasks/{task_id}/resolve."
+    )
 
 
 class NotPublished(PublishError):
     code = "publish.not_published"
     title = "The work was submitted but never appeared in the creator's works list"
-    next_step = "Look at the creator center; if the work is not there, submit a new task."
+    next_step = (
+        "Look at the creator center, and say what you saw with POST /api/v1/tasks/{task_id}/resolve. If the "
+        "work is not there, the task can be retried then."
+    )
 
 
 class NoTimeLeft(PublishError):
@@ -406,7 +425,19 @@ class NoTimeLeft(PublishError):
 class GaveUp(PublishError):
     code = "publish.gave_up"
     title = "The task failed too often before anything was submitted"
-    next_step = "Look at the last error in the timeline, mend its cause, and submit a new task."
+    next_step = "Look at the last error in the timeline, mend its cause, and retry the task."
+
+
+class DeadLetter(PublishError):
+    code = "publish.dead_letter"
+    title = "No worker could take the task up"
+    next_step = "Nothing was published. Look at the publish function's log, then retry the task."
+
+
+class Canceled(PublishError):
+    code = "publish.canceled"
+    title = "A person canceled the task"
+    next_step = "Nothing was published. Submit a new task if it should be published after all."
 
 
 class ReviewRejected(PublishError):
@@ -472,6 +503,13 @@ class BrowserFailed(InternalError):
     retryable = True
     title = "The browser failed"
     next_step = "Nothing: it is tried again with a fresh browser."
+
+
+class LoginNotStarted(InternalError):
+    code = "login.dead_letter"
+    retryable = True
+    title = "No worker could take the login up"
+    next_step = "Start a new login. If it fails again, look at the login function's log."
 
 
 class ConfigurationError(InternalError):

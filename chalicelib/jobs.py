@@ -22,12 +22,20 @@ logger = logging.getLogger(__name__)
 
 @jobs.schedule("rate(1 minute)", name="sweep")
 def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
-    """Sends what was left in the outbox, ends lapsed leases, starts due schedules."""
+    """Sends what was left in the outbox, ends lapsed leases, starts due schedules, ends dead letters."""
+    from chalicelib.accounts.logins import LoginStore
+    from chalicelib.publishing.dead_letters import drain
     from chalicelib.publishing.dispatch import Dispatcher
     from chalicelib.publishing.store import TaskStore
 
-    store = TaskStore(aws.dynamodb(), settings.tasks_table)
-    return {"handled": Dispatcher(store, aws.sqs(), settings.publish_queue_url).sweep()}
+    sqs = aws.sqs()
+    dispatcher = Dispatcher(TaskStore(aws.dynamodb(), settings.tasks_table), sqs, settings.publish_queue_url)
+    logins = LoginStore(aws.dynamodb(), settings.logins_table)
+    return {
+        "handled": dispatcher.sweep(),
+        "dead_tasks": drain(sqs, settings.publish_dead_letter_queue_url, "task_id", dispatcher.bury),
+        "dead_logins": drain(sqs, settings.login_dead_letter_queue_url, "login_id", logins.bury),
+    }
 
 
 @jobs.schedule("rate(5 minutes)", name="scan")

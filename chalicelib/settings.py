@@ -49,6 +49,14 @@ class Settings:
         return self._required("LOGIN_QUEUE_URL")
 
     @property
+    def publish_dead_letter_queue_url(self) -> str:
+        return self._required("PUBLISH_DEAD_LETTER_QUEUE_URL")
+
+    @property
+    def login_dead_letter_queue_url(self) -> str:
+        return self._required("LOGIN_DEAD_LETTER_QUEUE_URL")
+
+    @property
     def private_bucket(self) -> str:
         """Holds sealed sessions and evidence."""
         return self._required("PRIVATE_BUCKET")

@@ -12,11 +12,11 @@ import contextlib
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.errors import PublisherError
+from chalicelib.errors import Fenced, PublisherError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,26 +51,45 @@ class Heartbeat:
     """Async context: calls `beat` (blocking) at once and then every RENEWAL until it is left.
 
     A beat that fails is logged and tried again at the next turn: a lease outlives two failed ones. If it runs
-    out all the same, the epoch fences this worker off at its next write.
+    out all the same, the epoch fences this worker off at its next write. A beat that raises Fenced ends what
+    goes on inside the context: it is canceled where it stands, and the context is left with that error.
     """
 
     beat: Callable[[], None]
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+    _owner: asyncio.Task[Any] | None = None
+    _lost: Fenced | None = None
 
     async def __aenter__(self) -> Heartbeat:
+        self._owner = asyncio.current_task()
         self._task = asyncio.create_task(self._run(), name="heartbeat")
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
         self._stop.set()
         if self._task is not None:
             await self._task
+        if self._lost is not None and self._owner is not None:
+            self._owner.uncancel()
+            raise self._lost from error
+
+    def lose(self, lost: Fenced) -> None:
+        """Ends what goes on inside the context with this error."""
+        if self._stop.is_set() or self._lost is not None or self._owner is None:
+            return
+        self._lost = lost
+        self._owner.cancel()
 
     async def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 await asyncio.to_thread(self.beat)
+            except Fenced as lost:
+                self.lose(lost)
+                return
             except (PublisherError, ClientError, BotoCoreError):
                 logger.warning("a sign of life could not be written", exc_info=True)
             with contextlib.suppress(TimeoutError):

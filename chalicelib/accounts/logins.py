@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update
-from chalicelib.errors import LoginNotFound, PublisherError, StateConflict
+from chalicelib.errors import LoginNotFound, LoginNotStarted, PublisherError, StateConflict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -164,6 +165,13 @@ class LoginStore:
             qr_expires_at=None,
         )
         return self._write(login.id, update)
+
+    def bury(self, login_id: str) -> None:
+        """Ends a login whose message came to the dead-letter queue, unless it has ended."""
+        error = LoginNotStarted("The queue gave its message up.").describe()
+        update = Update().set(state=str(LoginState.FAILED), error=error, qr_png=None, qr_expires_at=None)
+        with suppress(StateConflict, LoginNotFound):
+            self._write(login_id, update.when_one_of("state", _LIVE))
 
     def _sign_of_life(self, login: Login) -> Update:
         update = Update().set(seen_at=to_rfc3339(self._clock()))

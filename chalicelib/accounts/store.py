@@ -39,6 +39,9 @@ class Account:
     checked_at: str
     avatar_url: str | None = None
     preferences: dict[str, Any] = field(default_factory=dict)
+    # When which task was last let through to publish: {task id: RFC 3339}. The version goes up with each write.
+    bookings: dict[str, str] = field(default_factory=dict)
+    bookings_version: int = 0
 
     def require_login(self) -> None:
         """Raises LoginRequired where the account is logged out."""
@@ -115,6 +118,19 @@ class AccountStore:
         """Takes note that the session is over; False where a newer login got in between."""
         update = Update().set(state=str(AccountState.EXPIRED), checked_at=to_rfc3339(self._clock()))
         return self._write(account, update)
+
+    def book(self, account: Account, bookings: dict[str, str]) -> bool:
+        """Replaces the bookings; False where somebody else has since, or the account is gone."""
+        update = Update().set(bookings=bookings).add("bookings_version", 1).when_exists("name")
+        version = update.name("bookings_version")
+        update.conditions.append(
+            f"(attribute_not_exists({version}) OR {version} = {update.value(account.bookings_version)})"
+        )
+        try:
+            self._table.update(account.name, update)
+        except ConditionFailed:
+            return False
+        return True
 
     def delete(self, name: str) -> Account:
         item = self._table.delete(name)

@@ -6,11 +6,11 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.accounts.logins import StatusOfLogin
 from chalicelib.publishing.schedule import parse_schedule_time
-from chalicelib.publishing.states import State, Status
+from chalicelib.publishing.states import Action, State, Status
 
 # The limits of Douyin's own form (post page, captured 2026-09).
 MAX_TITLE = 30
@@ -188,6 +188,22 @@ class Progress(AnswerModel):
     percent: int | None = None
 
 
+class Held(AnswerModel):
+    """Why a task does not run yet, and until when."""
+
+    until: str
+    why: str
+
+
+class Verification(AnswerModel):
+    """The platform wants the code that it has sent by SMS to this phone."""
+
+    phone: str | None = Field(description="Masked; null where the platform does not show it.")
+    asked_at: str
+    expires_at: str
+    tries: int = Field(description="How many codes the platform has not taken.")
+
+
 class TaskAnswer(AnswerModel):
     """`id`, `status`, `result` and `error_msg` are the contract's; the rest tells more."""
 
@@ -204,6 +220,30 @@ class TaskAnswer(AnswerModel):
     progress: Progress | None
     timeline: list[TimelineEntry]
     error: ErrorInfo | None
+    allowed: list[Action] = Field(
+        description="What can be done to the task now: the last part of POST /api/v1/tasks/{task_id}/…"
+    )
+    attempts: int = Field(description="How often a worker has taken the task up.")
+    held: Held | None = Field(description="Where the task waits for its account's daily cap or spacing.")
+    verification: Verification | None = Field(description="Where the task is `needs_verification`.")
+
+
+class VerificationRequest(RequestModel):
+    code: Annotated[str, Field(pattern=r"^[0-9]{4,8}$", description="The code.", examples=["123456"])]
+
+
+class ResolveRequest(RequestModel):
+    live: Annotated[bool, Field(description="Whether the work is on the platform.", examples=[True])]
+    item_id: Annotated[
+        Annotated[str, Field(pattern=r"^[0-9]{1,32}$")] | None,
+        Field(default=None, description="The work's id, where it is live.", examples=["7412345678901234567"]),
+    ]
+
+    @model_validator(mode="after")
+    def _an_id_is_of_a_live_work(self) -> ResolveRequest:
+        if self.item_id is not None and not self.live:
+            raise ValueError("item_id goes with live: true only")
+        return self
 
 
 class PublishAnswer(AnswerModel):

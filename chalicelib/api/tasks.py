@@ -8,8 +8,20 @@ from chalice.app import Response
 
 from chalicelib.api import wiring
 from chalicelib.api.edge import PathParameter, Routes, respond
-from chalicelib.api.models import ErrorInfo, Progress, PublishAnswer, PublishRequest, TaskAnswer, TimelineEntry
+from chalicelib.api.models import (
+    ErrorInfo,
+    Held,
+    Progress,
+    PublishAnswer,
+    PublishRequest,
+    ResolveRequest,
+    TaskAnswer,
+    TimelineEntry,
+    Verification,
+    VerificationRequest,
+)
 from chalicelib.errors import AccountNotFound, LoginRequired, StateConflict, TaskNotFound, ValidationFailed
+from chalicelib.publishing.states import State
 from chalicelib.publishing.task import Submission, Task
 
 if TYPE_CHECKING:
@@ -49,7 +61,7 @@ def get_task(task_id: str) -> TaskAnswer:
     "POST",
     "/api/v1/tasks/{task_id}/approve",
     answer=TaskAnswer,
-    errors=(TaskNotFound, StateConflict),
+    errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(_TASK_ID,),
 )
 def approve_task(task_id: str) -> TaskAnswer:
@@ -58,6 +70,71 @@ def approve_task(task_id: str) -> TaskAnswer:
     The task runs again, this time to the end.
     """
     return _task_answer(wiring.task_desk().approve(task_id))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/tasks/{task_id}/cancel",
+    answer=TaskAnswer,
+    errors=(TaskNotFound, StateConflict),
+    parameters=(_TASK_ID,),
+)
+def cancel_task(task_id: str) -> TaskAnswer:
+    """Cancel a task that has not been submitted to the platform.
+
+    A worker that holds it stops before the click. Once the task is `submitting` it is too late.
+    """
+    return _task_answer(wiring.task_desk().cancel(task_id))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/tasks/{task_id}/retry",
+    answer=TaskAnswer,
+    errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
+    parameters=(_TASK_ID,),
+)
+def retry_task(task_id: str) -> TaskAnswer:
+    """Run a failed task again, from the start.
+
+    Only where nothing was submitted. Where the work was submitted and never found, say first that it is not
+    live: POST /api/v1/tasks/{task_id}/resolve.
+    """
+    return _task_answer(wiring.task_desk().retry(task_id))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/tasks/{task_id}/verification",
+    request=VerificationRequest,
+    answer=TaskAnswer,
+    errors=(ValidationFailed, TaskNotFound, StateConflict),
+    parameters=(_TASK_ID,),
+)
+def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
+    """Give the code that the platform has sent by SMS.
+
+    The task waits for it as `needs_verification`; `verification` shows the phone and until when. If the
+    platform does not take the code, the task asks again and `tries` goes up.
+    """
+    return _task_answer(wiring.task_desk().verify(task_id, body.code))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/tasks/{task_id}/resolve",
+    request=ResolveRequest,
+    answer=TaskAnswer,
+    errors=(ValidationFailed, TaskNotFound, StateConflict),
+    parameters=(_TASK_ID,),
+)
+def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
+    """Say whether a submitted work is live, after looking in the creator center.
+
+    For a task that is `outcome_unknown`, or that failed after it was submitted. A task that is not live may be
+    retried from then on.
+    """
+    return _task_answer(wiring.task_desk().resolve(task_id, live=body.live, item_id=body.item_id))
 
 
 @routes.operation(
@@ -90,4 +167,12 @@ def _task_answer(task: Task) -> TaskAnswer:
             for entry in task.timeline
         ],
         error=ErrorInfo(**task.error) if task.error else None,
+        allowed=list(task.actions),
+        attempts=task.epoch,
+        held=Held(**task.held) if task.held and task.state is State.SCHEDULED else None,
+        verification=(
+            Verification(**task.verification)
+            if task.verification and task.state is State.NEEDS_VERIFICATION
+            else None
+        ),
     )

@@ -16,11 +16,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.clock import Clock, from_rfc3339, utc_now
-from chalicelib.errors import GaveUp, PublisherError, StateConflict
+from chalicelib.errors import DeadLetter, GaveUp, OutcomeUnknown, PublisherError, StateConflict, TaskNotFound
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_sqs import SQSClient
 
     from chalicelib.publishing.store import TaskStore
@@ -33,6 +35,11 @@ MAX_CRASHES = 3
 
 # Until the message of an uncertain task has led to a look at the works list, it is sent again this often.
 RECONCILE_RESEND = timedelta(minutes=10)
+
+# A message that no worker could handle, for a task that none could claim: the workers themselves are broken.
+# The task is sent again after a pause, and a longer one; with the last of so many dead letters it fails.
+MAX_DEAD_LETTERS = 3
+DEAD_LETTER_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,24 @@ class Dispatcher:
                 logger.exception("task %s could not be swept", task_id)
         return handled
 
+    def bury(self, task_id: str) -> None:
+        """Deals with a message that came to the dead-letter queue. Only a task that still waits for a worker
+        needs anything: a claimed one has its lease, an uncertain one its next look.
+        """
+        try:
+            task = self.store.get(task_id)
+            if task.state is not State.QUEUED:
+                return
+            letters, now = task.dead_letters + 1, self.clock()
+            if letters < MAX_DEAD_LETTERS:
+                self.store.postpone(task, now + DEAD_LETTER_PAUSE * letters, dead_letters=letters)
+                return
+            error = DeadLetter(f"Its message was given up by the queue {letters} times.")
+            entry = task.entry("bury", now, error.detail)
+            self.store.move(task_id, states.BURY, entry=entry, error=error.describe(), dead_letters=letters)
+        except (StateConflict, TaskNotFound) as gone:
+            logger.info("the dead letter of task %s needs nothing: %s", task_id, gone.detail)
+
     def _handle(self, task: Task) -> None:
         now = self.clock()
         if task.due_at is None or from_rfc3339(task.due_at) > now:
@@ -78,18 +103,43 @@ class Dispatcher:
                 self.send(self.store.move(task.id, states.FALL_DUE, due_at=now))
             case State.QUEUED:
                 self.send(task)
-            case State.RUNNING if task.crashes >= MAX_CRASHES:
-                error = GaveUp(f"The worker disappeared {task.crashes} times while it held the task.")
-                self.store.move(task.id, states.FAIL, epoch=task.epoch, error=error.describe())
-            case State.RUNNING:
-                self.send(self.store.move(task.id, states.RECOVER, epoch=task.epoch, due_at=now))
-            case State.SUBMITTING:
-                doubted = self.store.move(task.id, states.DOUBT, epoch=task.epoch, due_at=now)
-                self._reconcile(doubted)
+            case state if state.held:
+                self._end_lease(task, now)
             case State.OUTCOME_UNKNOWN:
                 self._reconcile(task)
             case _:
                 self.store.postpone(task, None)
+
+    def _end_lease(self, task: Task, now: datetime) -> None:
+        """The worker is gone. What it had written decides: with an intent nobody knows, without one it was not
+        submitted.
+        """
+        lost = f"The worker disappeared in epoch {task.epoch}."
+        if task.intent is not None:
+            doubt = OutcomeUnknown(f"{lost} It may have published the work.")
+            entry = task.entry("doubt", now, doubt.detail)
+            doubted = self.store.move(
+                task.id,
+                states.DOUBT,
+                epoch=task.epoch,
+                due_at=now,
+                entry=entry,
+                error=doubt.describe(),
+                progress=None,
+            )
+            self._reconcile(doubted)
+        elif task.crashes >= MAX_CRASHES:
+            error = GaveUp(f"The worker disappeared {task.crashes} times while it held the task.")
+            entry = task.entry("fail", now, error.detail)
+            self.store.move(
+                task.id, states.FAIL, epoch=task.epoch, entry=entry, error=error.describe(), progress=None
+            )
+        else:
+            entry = task.entry("recover", now, lost)
+            recovered = self.store.move(
+                task.id, states.RECOVER, epoch=task.epoch, due_at=now, entry=entry, progress=None
+            )
+            self.send(recovered)
 
     def _reconcile(self, task: Task) -> None:
         self._put(task)

@@ -14,6 +14,9 @@ PLATFORM_EARLIEST = timedelta(hours=2)
 PLATFORM_LATEST = timedelta(days=14)
 SLACK = timedelta(minutes=15)
 
+# What a run needs, at the least, from its claim until it sets the time in the form.
+RUN = timedelta(minutes=5)
+
 # A task cannot be held for ever: nobody would remember it.
 FARTHEST = timedelta(days=366)
 
@@ -48,3 +51,8 @@ def plan(publish_at: datetime, now: datetime) -> Plan:
         raise ValueError("the time is more than 366 days ahead")
     on_platform = now + PLATFORM_EARLIEST + SLACK <= publish_at <= now + PLATFORM_LATEST - SLACK
     return Plan(publish_at, on_platform and publish_at.second == 0)
+
+
+def platform_takes(publish_at: datetime, now: datetime) -> bool:
+    """Whether a run that starts now can still leave this time to the platform's own schedule."""
+    return now + PLATFORM_EARLIEST + RUN <= publish_at

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update
 from chalicelib.errors import Fenced, StateConflict, TaskNotFound
-from chalicelib.publishing.states import State
+from chalicelib.publishing import states
+from chalicelib.publishing.states import HELD, State
 from chalicelib.publishing.task import Task
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 # The value of the sparse index' hash key. One partition takes 1,000 writes a second: 80 million a day.
 DUE = "due"
-
-# A timeline longer than this is a task that loops; the item must stay far below DynamoDB's 400 KB.
-MAX_TIMELINE = 200
 
 
 class TaskStore:
@@ -39,7 +37,7 @@ class TaskStore:
 
     def get(self, task_id: str) -> Task:
         item = self._table.get(task_id)
-        if item is None:
+        if item is None or "submission" not in item:  # The mark of a claimed work is no task.
             raise TaskNotFound(f"There is no task {task_id!r}.")
         return Task.from_item(item)
 
@@ -50,43 +48,75 @@ class TaskStore:
         *,
         epoch: int | None = None,
         due_at: datetime | None = None,
+        entry: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Task:
-        """Makes a move and, in the same write, the changes.
+        """Makes a move and, in the same write, the changes; `entry` goes to the timeline.
 
-        `due_at` is when something has to be done next; without it the task leaves the index. A change to None
-        removes the attribute.
+        `due_at` is when something has to be done next, if nothing happens before: every state that goes on by
+        itself needs one. A change to None removes the attribute.
         """
-        update = Update().set(state=str(move.target), **changes)
-        update.when_one_of("state", tuple(str(state) for state in move.sources))
-        if move.fenced:
-            if epoch is None:
-                raise TypeError(f"the move {move.name!r} needs an epoch")
-            update.when("epoch", "=", epoch)
-        return self._write(task_id, self._due(update, due_at), wanted=f"{move.name} it")
+        if (due_at is not None) is not move.target.watched:
+            raise TypeError(f"the move {move.name!r} {'needs' if move.target.watched else 'takes no'} due_at")
+        update = self._moving(move, epoch).set(**changes)
+        if move.voids:
+            update.set(intent=None)
+        if not move.target.held:
+            update.set(verification=None, code=None)
+        if entry is not None:
+            update.append("timeline", entry)
+        return self._write(task_id, self._due(update, due_at), move)
 
-    def claim(self, task_id: str, move: Move, *, lease_until: datetime) -> Task:
+    def claim(self, task_id: str, *, lease_until: datetime) -> Task:
         """Makes the claiming move: the epoch goes up by one, and the lease runs."""
-        update = Update().set(state=str(move.target), lease_until=to_rfc3339(lease_until))
+        update = self._moving(states.CLAIM).set(lease_until=to_rfc3339(lease_until), held=None)
         update.add("epoch", 1).add("crashes", 1)
-        update.when_one_of("state", tuple(str(state) for state in move.sources))
-        return self._write(task_id, self._due(update, lease_until), wanted=f"{move.name} it")
+        return self._write(task_id, self._due(update, lease_until), states.CLAIM)
 
     def renew(self, task: Task, *, lease_until: datetime, progress: dict[str, Any] | None) -> Task:
         """A sign of life of the worker that holds the task."""
         update = Update().set(lease_until=to_rfc3339(lease_until), progress=progress)
-        return self._write_held(task, self._due(update, lease_until), (State.RUNNING, State.SUBMITTING))
+        return self._write_held(task, self._due(update, lease_until), HELD)
+
+    def hand_over(self, task_id: str, code: str, *, entry: dict[str, Any] | None = None) -> Task:
+        """Keeps the code that a person gave until the worker has taken it. The worker's lease runs on."""
+        update = self._moving(states.ANSWER).set(code=code)
+        if entry is not None:
+            update.append("timeline", entry)
+        return self._write(task_id, update, states.ANSWER)
+
+    def take_code(self, task: Task, move: Move, *, lease_until: datetime, **changes: Any) -> Task:
+        """Goes on with the code of `task`, which is gone with the same write. Fenced where another one has been
+        handed over meanwhile.
+        """
+        update = self._moving(move, task.epoch).set(code=None, **changes).when("code", "=", task.code)
+        update.set(lease_until=to_rfc3339(lease_until))
+        return self._write(task.id, self._due(update, lease_until), move)
+
+    def claim_work(self, item_id: str, task_id: str) -> bool:
+        """Notes that a work of the platform is this task's; False where it is another one's already.
+
+        So one work never proves two tasks, even where they have the same title.
+        """
+        update = Update().set(task_id=task_id)
+        owner = update.name("task_id")
+        update.conditions.append(f"(attribute_not_exists({owner}) OR {owner} = {update.value(task_id)})")
+        try:
+            self._table.update(f"work:{item_id}", update)
+        except ConditionFailed:
+            return False
+        return True
 
     def record(self, task: Task, entry: dict[str, Any]) -> Task:
         """Appends an entry to the timeline of the task that the caller holds, or held last."""
-        if len(task.timeline) >= MAX_TIMELINE:
+        if not task.has_room:
             return task
         return self._write_held(task, Update().append("timeline", entry), tuple(State))
 
     def postpone(self, task: Task, due_at: datetime | None, **changes: Any) -> Task:
         """Sets when the task is looked at next, without a move; only if nobody has written it since."""
         update = self._due(Update().set(**changes), due_at).when("version", "=", task.version)
-        return self._write(task.id, update, wanted="put it off")
+        return self._write(task.id, update)
 
     def due(self, now: datetime) -> Iterator[str]:
         """Ids of the tasks for which something has to be done by now, the longest overdue first."""
@@ -101,16 +131,31 @@ class TaskStore:
                 yield item["id"]["S"]
 
     @staticmethod
+    def _moving(move: Move, epoch: int | None = None) -> Update:
+        """The conditions of the table, and the new state."""
+        update = Update().set(state=str(move.target))
+        update.when_one_of("state", tuple(str(state) for state in move.sources))
+        if move.fenced:
+            if epoch is None:
+                raise TypeError(f"the move {move.name!r} needs an epoch")
+            update.when("epoch", "=", epoch)
+        if move.intent is True:
+            update.when_exists("intent")
+        if move.intent is False:
+            update.when_absent("intent")
+        return update
+
+    @staticmethod
     def _due(update: Update, due_at: datetime | None) -> Update:
         if due_at is None:
             return update.set(outbox=None, due_at=None)
         return update.set(outbox=DUE, due_at=to_rfc3339(due_at))
 
-    def _write_held(self, task: Task, update: Update, states: tuple[State, ...]) -> Task:
-        update.when("epoch", "=", task.epoch).when_one_of("state", tuple(map(str, states)))
-        return self._write(task.id, update, wanted="write to it")
+    def _write_held(self, task: Task, update: Update, held: tuple[State, ...]) -> Task:
+        update.when("epoch", "=", task.epoch).when_one_of("state", tuple(map(str, held)))
+        return self._write(task.id, update)
 
-    def _write(self, task_id: str, update: Update, *, wanted: str) -> Task:
+    def _write(self, task_id: str, update: Update, move: Move | None = None) -> Task:
         update.set(updated_at=to_rfc3339(self._clock())).add("version", 1).when_exists("id")
         try:
             return Task.from_item(self._table.update(task_id, update))
@@ -119,10 +164,15 @@ class TaskStore:
                 raise TaskNotFound(f"There is no task {task_id!r}.") from failure
             task = Task.from_item(failure.item)
             if any(condition.startswith("#epoch ") for condition in update.conditions):
-                raise Fenced(
-                    f"Task {task_id} is {task.state} in epoch {task.epoch} now.", state=str(task.state)
-                ) from failure
-            raise StateConflict(
-                f"Task {task_id} is {task.state}: it is too late, or too early, to {wanted}.",
-                state=str(task.state),
-            ) from failure
+                raise Fenced(f"Task {task_id} is {task.state} in epoch {task.epoch} now.") from failure
+            raise conflict(task, move) from failure
+
+
+def conflict(task: Task, move: Move | None) -> StateConflict:
+    """What to say where a task does not allow a move: its state, and what it does allow."""
+    what = f"the move {move.name!r}" if move else "this write"
+    why = f"Task {task.id} is {task.state}, which does not allow {what}"
+    if move is not None and task.state in move.sources and move.intent is not None:
+        why += ": it may have been published" if task.intent else ": nothing was submitted"
+    allowed = f"It allows: {', '.join(task.actions)}." if task.actions else "It allows nothing any more."
+    return StateConflict(f"{why}. {allowed}", state=str(task.state), allowed=list(task.actions))

@@ -1,24 +1,26 @@
-"""What a caller does with tasks: submit one, and decide about one that waits for a review."""
+"""What a caller does with tasks: submit one, and whatever a person decides about it later."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.errors import ReviewRejected, ValidationFailed
+from chalicelib.errors import Canceled, NotPublished, ReviewRejected, ValidationFailed
 from chalicelib.publishing import states
 from chalicelib.publishing.schedule import parse_schedule_time, plan
 from chalicelib.publishing.states import State
-from chalicelib.publishing.store import DUE
-from chalicelib.publishing.task import Submission, Task
+from chalicelib.publishing.store import DUE, conflict
+from chalicelib.publishing.task import Submission, Task, work_url
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.accounts.store import AccountStore
+    from chalicelib.errors import PublisherError
     from chalicelib.publishing.dispatch import Dispatcher
+    from chalicelib.publishing.states import Move
     from chalicelib.publishing.store import TaskStore
 
 
@@ -64,10 +66,64 @@ class TaskDesk:
         return task if held else self.dispatcher.send(task)
 
     def approve(self, task_id: str) -> Task:
-        """Lets a reviewed task run to the end. StateConflict where it does not wait for a review."""
-        approved = self.tasks.move(task_id, states.APPROVE, due_at=self.clock(), approved=True)
-        return self.dispatcher.send(approved)
+        """Lets a reviewed task run to the end. StateConflict where it waits for no review; LoginRequired."""
+        task = self._loaded(task_id, states.APPROVE)
+        return self._queue(task, states.APPROVE, approved=True)
 
     def reject(self, task_id: str) -> Task:
         """Ends a task that waits for a review. StateConflict where it does not."""
-        return self.tasks.move(task_id, states.REJECT, error=ReviewRejected().describe())
+        return self._end(task_id, states.REJECT, ReviewRejected())
+
+    def cancel(self, task_id: str) -> Task:
+        """Ends a task that has not been submitted. StateConflict where it has, or has ended."""
+        return self._end(task_id, states.CANCEL, Canceled())
+
+    def retry(self, task_id: str) -> Task:
+        """Runs a failed task again from the start. StateConflict where it has not failed, or may have been
+        published all the same; LoginRequired.
+        """
+        task = self._loaded(task_id, states.RETRY)
+        return self._queue(
+            task, states.RETRY, attempts=0, crashes=0, checks=0, failed_checks=0, dead_letters=0, error=None
+        )
+
+    def verify(self, task_id: str, code: str) -> Task:
+        """Hands the worker the code that the platform sent by SMS. StateConflict where none is wanted."""
+        task = self.tasks.get(task_id)
+        return self.tasks.hand_over(task_id, code, entry=task.entry("answer", self.clock()))
+
+    def resolve(self, task_id: str, *, live: bool, item_id: str | None = None) -> Task:
+        """A person has looked whether a submitted task is live. StateConflict where there is nothing to say:
+        the outcome is known, or nothing was submitted.
+        """
+        task = self.tasks.get(task_id)
+        now = self.clock()
+        if not live:
+            denied = NotPublished("A person looked, and the work is not live.")
+            return self.tasks.move(task_id, states.DENY, error=denied.describe(), entry=task.entry("deny", now))
+        result = {
+            "item_id": item_id,
+            "url": work_url(item_id),
+            "found_at": to_rfc3339(now),
+            "confirmed_by": "person",
+        }
+        return self.tasks.move(
+            task_id, states.CONFIRM, result=result, error=None, entry=task.entry("confirm", now)
+        )
+
+    def _loaded(self, task_id: str, move: Move) -> Task:
+        """The task, where it allows the move and its account could carry it out."""
+        task = self.tasks.get(task_id)
+        if move.action not in task.actions:
+            raise conflict(task, move)
+        self.accounts.get(task.submission.account_name).require_login()
+        return task
+
+    def _queue(self, task: Task, move: Move, **changes: Any) -> Task:
+        now = self.clock()
+        entry = task.entry(move.name, now)
+        return self.dispatcher.send(self.tasks.move(task.id, move, due_at=now, entry=entry, **changes))
+
+    def _end(self, task_id: str, move: Move, why: PublisherError) -> Task:
+        entry = self.tasks.get(task_id).entry(move.name, self.clock())
+        return self.tasks.move(task_id, move, error=why.describe(), progress=None, entry=entry)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.publishing.states import State
+from chalicelib.clock import to_rfc3339
+from chalicelib.publishing.states import Action, State, actions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# A timeline longer than this is a task that loops; the item must stay far below DynamoDB's 400 KB.
+MAX_TIMELINE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +39,12 @@ class Task:
 
     `version` goes up with every write; `epoch` with every claim. `outbox` and `due_at` stand in the sparse
     index while something has to be done by a certain time. `intent` is written before the click:
-    `{"at", "works": ids of the newest works then}`. `error` is `{"code", "title", "detail", "next_step",
-    "retryable", "step"}`, `result` is `{"item_id", "url", "published_at" | "scheduled_for"}`.
+    `{"at", "works": ids of the newest works then, "duration_ms" of the video where it is known}`, and gets
+    `"renewed_at"` where a code was taken after the click. `error` is `{"code", "title", "detail", "next_step",
+    "retryable", "step"}`, `result` is `{"item_id", "url", "published_at" | "scheduled_for" | "found_at"}`.
+    `held` is `{"until", "why"}` of a task that waits for its account's turn. `verification` is
+    `{"phone" (masked), "asked_at", "expires_at", "tries"}`; `code` is the code that a person gave, until the
+    worker has taken it.
     """
 
     id: str
@@ -50,15 +61,43 @@ class Task:
     # Claims that ended in a passing fault, and claims that never ended at all.
     attempts: int = 0
     crashes: int = 0
+    # Looks at the works list that were had, and looks that failed; messages that nobody could handle.
     checks: int = 0
+    failed_checks: int = 0
+    dead_letters: int = 0
     lease_until: str | None = None
     outbox: str | None = None
     due_at: str | None = None
     progress: dict[str, Any] | None = None
     timeline: list[dict[str, Any]] = field(default_factory=list)
+    held: dict[str, Any] | None = None
+    verification: dict[str, Any] | None = None
+    code: str | None = field(default=None, repr=False)
     intent: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """The timeline takes another entry."""
+        return len(self.timeline) < MAX_TIMELINE
+
+    def entry(self, name: str, now: datetime, *notes: str) -> dict[str, Any] | None:
+        """An entry of the timeline for something that happened in a moment; None where it is full."""
+        if not self.has_room:
+            return None
+        moment = {"name": name, "started_at": to_rfc3339(now), "duration_ms": 0, "outcome": "ok"}
+        return {**moment, "notes": list(notes)}
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """What a person can do to the task now."""
+        return actions(self.state, intended=self.intent is not None)
+
+    @property
+    def rehearsal(self) -> bool:
+        """The next run stops before the click, for a person to look at the form."""
+        return self.submission.manual_review and not self.approved
 
     def to_item(self) -> dict[str, Any]:
         item = {member.name: getattr(self, member.name) for member in fields(self)}
@@ -71,4 +110,16 @@ class Task:
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Task:
-        return cls(**{**item, "state": State(item["state"]), "submission": Submission(**item["submission"])})
+        """The task of an item; what a newer version wrote beside it is left alone."""
+        known = {member.name: item[member.name] for member in fields(cls) if member.name in item}
+        submission = {
+            member.name: item["submission"][member.name]
+            for member in fields(Submission)
+            if member.name in item["submission"]
+        }
+        return cls(**{**known, "state": State(item["state"]), "submission": Submission(**submission)})
+
+
+def work_url(item_id: str | None) -> str | None:
+    """Where a work is seen on the platform."""
+    return f"https://www.douyin.com/video/{item_id}" if item_id else None

@@ -26,11 +26,14 @@ from chalicelib.errors import (
     TaskNotFound,
 )
 from chalicelib.publishing import states
+from chalicelib.publishing.admission import Admission
 from chalicelib.publishing.states import State
+from chalicelib.publishing.task import work_url
 from container.browser import open_page
 from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
 from container.evidence import Timeline, screenshot
+from container.jobs.claim import Claim
 from container.jobs.failure import failure_of
 from container.jobs.media import fetch_task_media
 from container.jobs.reconcile import reconcile
@@ -71,10 +74,10 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
         working_for(task.submission.account_name)
         match task.state:
             case State.QUEUED:
-                now = worker.clock()
-                task = await asyncio.to_thread(tasks.claim, task_id, states.CLAIM, lease_until=now + LEASE)
-                reach("claimed")
-                await _Job(worker, tasks, task, message, deadline).run()
+                if claimed := await asyncio.to_thread(_claim, worker, tasks, task):
+                    reach("claimed")
+                    claim = Claim(tasks, claimed, message, worker.clock)
+                    await _Job(worker, claim, deadline).run()
             case State.OUTCOME_UNKNOWN:
                 async with Heartbeat(message.keep_invisible):
                     await reconcile(worker, tasks, task)
@@ -86,23 +89,38 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
         logger.info("task %s: %s", task_id, conflict.detail)
 
 
+def _claim(worker: Worker, tasks: TaskStore, task: Task) -> Task | None:
+    """The claimed task; None where it has to wait for its turn."""
+    hold = Admission(tasks, worker.accounts, worker.clock).decide(task)
+    if hold is None:
+        return tasks.claim(task.id, lease_until=worker.clock() + LEASE)
+    tasks.move(
+        task.id,
+        states.HOLD,
+        due_at=hold.until,
+        held={"until": to_rfc3339(hold.until), "why": hold.why},
+        platform_schedule=task.platform_schedule and not hold.ours,
+        entry=task.entry("hold", worker.clock(), hold.why),
+    )
+    return None
+
+
 @dataclass(slots=True)
 class _Job:
-    """A claimed task being published. `task` is the claim: its epoch is what every write is fenced with."""
+    """A claimed task being published."""
 
     worker: Worker
-    tasks: TaskStore
-    task: Task
-    message: Message
+    claim: Claim
     deadline: Callable[[], float]
-    progress: dict[str, Any] | None = None
-    intended: bool = False
     refused: bool = False
     over: threading.Event = field(default_factory=threading.Event)
-    _writes: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def task(self) -> Task:
+        return self.claim.task
 
     async def run(self) -> None:
-        async with Heartbeat(self._beat):
+        async with self.claim:
             try:
                 await self._publish()
             except (Fenced, ClientError, BotoCoreError):
@@ -116,7 +134,7 @@ class _Job:
         submission = self.task.submission
         account = await asyncio.to_thread(self.worker.accounts.get, submission.account_name)
         account.require_login()
-        timeline = Timeline(self._record, clock=self.worker.clock, on_progress=self._note_progress)
+        timeline = Timeline(self.claim.record, clock=self.worker.clock, on_progress=self._note_progress)
         with tempfile.TemporaryDirectory(prefix="publish-") as folder:
             media = asyncio.create_task(
                 fetch_task_media(self.worker, self.task, timeline, Path(folder), self._fetch_seconds)
@@ -165,83 +183,73 @@ class _Job:
         reach("read_back")
         async with timeline.step("photograph_form") as step:
             await step.photograph()
-        if submission.manual_review and not self.task.approved:
-            await self._move(states.REHEARSE, crashes=0, progress=None)
+        if self.task.rehearsal:
+            await self.claim.move(states.REHEARSE, crashes=0, progress=None)
             return
-        submitted = await self._submit(publication, page)
+        submitted = await self._submit(publication, page, video)
         reach("after_click")
         result = {
             "item_id": submitted.item_id,
-            "url": f"https://www.douyin.com/video/{submitted.item_id}" if submitted.item_id else None,
+            "url": work_url(submitted.item_id),
             **self._when(),
         }
-        await self._move(states.PROVE, result=result, crashes=0, progress=None)
+        if submitted.item_id is not None:
+            await asyncio.to_thread(self.claim.tasks.claim_work, submitted.item_id, self.task.id)
+        await self.claim.move(states.PROVE, result=result, error=None, crashes=0, progress=None)
         reach("after_proof")
         await refresh_session(self.worker, account, page.context)
         reach("session_refreshed")
 
-    async def _submit(self, publication: Publication, page: Page) -> Submitted:
+    async def _submit(self, publication: Publication, page: Page, video: MediaFile) -> Submitted:
         try:
-            return await publication.submit(before_click=partial(self._intend, page))
+            return await publication.submit(before_click=partial(self._intend, page, video))
         except OutcomeUnknown:
             raise
         except PublisherError:
-            self.refused = self.intended
+            self.refused = self.claim.intended
             raise
 
     def _fetch_seconds(self) -> float:
         return 0.0 if self.over.is_set() else self.deadline()
 
-    async def _intend(self, page: Page) -> None:
+    async def _intend(self, page: Page, video: MediaFile) -> None:
         """Writes the intent. If this raises, nothing is clicked."""
         if self.deadline() < CLICK_SECONDS:
             raise NoTimeLeft(f"{self.deadline():.0f} s of the worker's time are left.")
         works = await list_works(page, self.worker.settings.douyin_origin)
-        intent = {"at": to_rfc3339(self.worker.clock()), "works": [work.item_id for work in works]}
-        now = self.worker.clock()
+        intent: dict[str, Any] = {
+            "at": to_rfc3339(self.worker.clock()),
+            "works": [work.item_id for work in works],
+        }
+        if video.duration_ms is not None:
+            intent["duration_ms"] = video.duration_ms
         reach("before_intent")
-        await self._move(states.INTEND, due_at=now + LEASE, lease_until=to_rfc3339(now + LEASE), intent=intent)
-        self.intended = True
+        await self.claim.move(states.INTEND, intent=intent)
         reach("after_intent")
 
     async def _settle(self, error: PublisherError) -> None:
         """Gives the task the state that the failure leaves it in."""
-        now = self.worker.clock()
-        if self.task.state not in (State.RUNNING, State.SUBMITTING):
+        now, state = self.worker.clock(), self.task.state
+        ended: dict[str, Any] = {"error": error.describe(), "crashes": 0, "progress": None}
+        if not state.held:
             return  # The outcome is written; what failed came after it.
-        if self.refused:
-            await self._move(states.REFUSE, error=error.describe(), crashes=0, progress=None)
-        elif self.intended:
-            doubt = OutcomeUnknown(f"After the click: {error.detail}", **error.context)
-            await self._move(
-                states.DOUBT, due_at=now + FIRST_CHECK, error=doubt.describe(), crashes=0, progress=None
-            )
-        elif error.retryable and self.task.attempts + 1 < MAX_ATTEMPTS:
+        if self.refused and state is State.SUBMITTING:
+            await self.claim.move(states.REFUSE, **ended)
+        elif self.claim.intended and not self.refused:
+            ended["error"] = OutcomeUnknown(f"After the click: {error.detail}", **error.context).describe()
+            await self.claim.move(states.DOUBT, due_at=now + FIRST_CHECK, **ended)
+        elif error.retryable and not self.refused and self.task.attempts + 1 < MAX_ATTEMPTS:
             attempts = self.task.attempts + 1
             delay = BACKOFF * 2 ** (attempts - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-            await self._move(states.RETRY, due_at=now + delay, attempts=attempts, crashes=0, progress=None)
-        else:
-            await self._move(states.FAIL, error=error.describe(), crashes=0, progress=None)
-
-    async def _move(self, move: states.Move, *, due_at: datetime | None = None, **changes: Any) -> None:
-        async with self._writes:
-            self.task = await asyncio.to_thread(
-                self.tasks.move, self.task.id, move, epoch=self.task.epoch, due_at=due_at, **changes
+            await self.claim.move(
+                states.BACK_OFF, due_at=now + delay, **{**ended, "error": None}, attempts=attempts
             )
-
-    async def _record(self, entry: dict[str, Any]) -> None:
-        async with self._writes:
-            self.task = await asyncio.to_thread(self.tasks.record, self.task, entry)
-
-    def _beat(self) -> None:
-        self.message.keep_invisible()
-        if self.task.state in (State.RUNNING, State.SUBMITTING):
-            lease_until = self.worker.clock() + LEASE
-            self.tasks.renew(self.task, lease_until=lease_until, progress=self.progress)
+        else:
+            await self.claim.move(states.FAIL, **ended)
 
     async def _note_progress(self, step: str, percent: int) -> None:
         """Kept until the next sign of life takes it along."""
-        self.progress = {"step": step, "percent": percent}
+        self.claim.progress = {"step": step, "percent": percent}
 
     async def _photograph(self, page: Page, name: str) -> str | None:
         picture = await screenshot(page)

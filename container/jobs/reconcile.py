@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from playwright.async_api import Error as BrowserError
 
 from chalicelib.clock import from_rfc3339, to_rfc3339
-from chalicelib.errors import NotPublished, PublisherError, SessionExpired
+from chalicelib.errors import AccountNotFound, NotPublished, OutcomeUnknown, PublisherError, SessionExpired
 from chalicelib.publishing import states
+from chalicelib.publishing.states import State
+from chalicelib.publishing.task import work_url
 from container.browser import open_page
 from container.douyin.works import list_works
 from container.evidence import Timeline
@@ -19,6 +21,7 @@ from container.jobs.session import open_session
 from container.points import reach
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Any
 
     from chalicelib.publishing.store import TaskStore
@@ -28,51 +31,76 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How many works a look asks for. A list of fewer than the site's own pages ask for is the whole list.
+NEWEST = 50
+WHOLE = 10
+
 # A work that is not in the list after this long, at the last of these looks, was not published. It is longer
 # than any worker can live: one that wrote its intent and then hung may still click for as long.
 ABSENT_AFTER = timedelta(minutes=20)
 CHECK_DELAYS = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 300, 600))
 
+# After a look that failed: the account may be logged out, and a person is needed.
+FAILED_DELAYS = (*CHECK_DELAYS, timedelta(hours=1))
+
 # The platform's clock and ours differ by less than this.
 CLOCK_SKEW = timedelta(minutes=2)
+
+# The platform's encoders change a video's length by less than this.
+DURATION_SKEW_MS = 1_500
 
 
 async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
     """Looks once. Found: published. Not found, late enough: not published. Else the task is looked at again.
 
-    A look that fails proves nothing and counts for nothing.
+    A look that fails proves nothing and counts for nothing; nor does one that does not reach back far enough.
     """
     reach("reconcile_claimed")
     now = worker.clock()
-    delay = CHECK_DELAYS[min(task.checks, len(CHECK_DELAYS) - 1)]
     try:
-        work = await _look(worker, tasks, task)
+        works = await _look(worker, tasks, task)
+    except AccountNotFound:
+        await _leave_to_a_person(tasks, task)
+        return
     except (PublisherError, BrowserError) as error:
         logger.warning("task %s: the works list could not be read: %s", task.id, error)
-        current = await asyncio.to_thread(tasks.get, task.id)
-        await asyncio.to_thread(tasks.postpone, current, now + delay)
+        delay = FAILED_DELAYS[min(task.failed_checks, len(FAILED_DELAYS) - 1)]
+        await _look_later(tasks, task, now + delay, failed_checks=task.failed_checks + 1)
         return
     reach("list_read")
-    if work is not None:
-        result = {
-            "item_id": work.item_id,
-            "url": f"https://www.douyin.com/video/{work.item_id}",
-            "found_at": to_rfc3339(now),
-        }
-        reach("before_settle")
-        await asyncio.to_thread(tasks.move, task.id, states.PROVE, epoch=task.epoch, result=result, error=None)
+    for work in find_works(task, works):
+        if await asyncio.to_thread(tasks.claim_work, work.item_id, task.id):
+            result = {"item_id": work.item_id, "url": work_url(work.item_id), "found_at": to_rfc3339(now)}
+            reach("before_settle")
+            await asyncio.to_thread(
+                tasks.move, task.id, states.PROVE, epoch=task.epoch, result=result, error=None
+            )
+            return
+    delay = CHECK_DELAYS[min(task.checks, len(CHECK_DELAYS) - 1)]
+    if not reaches_back(task, works):
+        await _look_later(tasks, task, now + delay, failed_checks=task.failed_checks + 1)
         return
-    intent_at = from_rfc3339((task.intent or {})["at"])
-    if task.checks + 1 >= len(CHECK_DELAYS) and now >= intent_at + ABSENT_AFTER:
+    if task.checks + 1 >= len(CHECK_DELAYS) and now >= last_click(task) + ABSENT_AFTER:
         absent = NotPublished(f"Looked {task.checks + 1} times, until {to_rfc3339(now)}.")
         reach("before_settle")
         await asyncio.to_thread(tasks.move, task.id, states.MISS, epoch=task.epoch, error=absent.describe())
         return
+    await _look_later(tasks, task, now + delay, checks=task.checks + 1)
+
+
+async def _look_later(tasks: TaskStore, task: Task, due_at: datetime, **changes: Any) -> None:
     current = await asyncio.to_thread(tasks.get, task.id)
-    await asyncio.to_thread(tasks.postpone, current, now + delay, checks=task.checks + 1)
+    if current.state is State.OUTCOME_UNKNOWN:
+        await asyncio.to_thread(tasks.postpone, current, due_at, **changes)
 
 
-async def _look(worker: Worker, tasks: TaskStore, task: Task) -> WorkSummary | None:
+async def _leave_to_a_person(tasks: TaskStore, task: Task) -> None:
+    """There is no account any more to look with."""
+    error = OutcomeUnknown("The account was deleted, so nobody but you can look whether the work is live.")
+    await asyncio.to_thread(tasks.postpone, task, None, error=error.describe())
+
+
+async def _look(worker: Worker, tasks: TaskStore, task: Task) -> list[WorkSummary]:
     account = await asyncio.to_thread(worker.accounts.get, task.submission.account_name)
     account.require_login()
 
@@ -86,17 +114,18 @@ async def _look(worker: Worker, tasks: TaskStore, task: Task) -> WorkSummary | N
     ):
         page = await open_page(context)
         try:
-            works = await list_works(page, worker.settings.douyin_origin)
+            return await list_works(page, worker.settings.douyin_origin, newest=NEWEST)
         except SessionExpired:
             await asyncio.to_thread(worker.accounts.mark_expired, account)
             raise
-    return find_work(task, works)
 
 
-def find_work(task: Task, works: list[WorkSummary]) -> WorkSummary | None:
-    """The task's work among the creator's works: new since the intent, not older than it, same title.
+def find_works(task: Task, works: list[WorkSummary]) -> list[WorkSummary]:
+    """The works that may be the task's, the likeliest first: new since the intent, not older than it, with its
+    title, and as long as its video where both lengths are known.
 
-    Two such works cannot be told apart, and either proves that it is live: the older one is taken.
+    Two that fit cannot be told apart, and either proves that it is live: the one made soonest after the intent
+    is taken, unless it is another task's.
     """
     intent = task.intent or {}
     known = set(intent.get("works", []))
@@ -105,7 +134,30 @@ def find_work(task: Task, works: list[WorkSummary]) -> WorkSummary | None:
         work
         for work in works
         if work.item_id not in known
-        and work.title.strip() == task.submission.title.strip()
+        and _squeezed(work.title) == _squeezed(task.submission.title)
         and work.created_at >= earliest
+        and _as_long(work.duration_ms, intent.get("duration_ms"))
     ]
-    return min(candidates, key=lambda work: work.created_at, default=None)
+    return sorted(candidates, key=lambda work: work.created_at)
+
+
+def reaches_back(task: Task, works: list[WorkSummary]) -> bool:
+    """Whether the list shows all works since the intent: only then a missing one is missing."""
+    intent = task.intent or {}
+    known = set(intent.get("works", []))
+    earliest = from_rfc3339(intent["at"]) - CLOCK_SKEW
+    return len(works) < WHOLE or any(work.item_id in known or work.created_at < earliest for work in works)
+
+
+def last_click(task: Task) -> datetime:
+    """When the click was made at the earliest: it may have been made again after a code was entered."""
+    intent = task.intent or {}
+    return from_rfc3339(intent.get("renewed_at") or intent["at"])
+
+
+def _squeezed(title: str) -> str:
+    return " ".join(title.split())
+
+
+def _as_long(found: int | None, sent: int | None) -> bool:
+    return found is None or sent is None or abs(found - sent) <= DURATION_SKEW_MS

@@ -69,10 +69,11 @@ def test_a_task_can_be_polled_until_success(api: Api, body: dict[str, Any], task
         }.items()
     )
 
-    task = tasks.claim(task_id, states.CLAIM, lease_until=utc_now())
+    task = tasks.claim(task_id, lease_until=utc_now())
     assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "running"
 
-    tasks.move(task_id, states.INTEND, epoch=task.epoch, intent={"at": "2026-11-21T00:00:00.000Z", "works": []})
+    intent = {"at": "2026-11-21T00:00:00.000Z", "works": []}
+    tasks.move(task_id, states.INTEND, epoch=task.epoch, due_at=utc_now(), intent=intent)
     assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "running"
 
     tasks.move(task_id, states.PROVE, epoch=task.epoch, result={"item_id": "7412345678901234567"})
@@ -84,7 +85,7 @@ def test_a_task_can_be_polled_until_success(api: Api, body: dict[str, Any], task
 
 def test_a_failed_task_says_why_and_what_to_do(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:
     task_id = api.post("/api/v1/publish", body).json()["id"]
-    task = tasks.claim(task_id, states.CLAIM, lease_until=utc_now())
+    task = tasks.claim(task_id, lease_until=utc_now())
     tasks.move(task_id, states.FAIL, epoch=task.epoch, error=LoginRefused("该二维码异常").describe())
 
     answer = api.get(f"/api/v1/tasks/{task_id}").json()
@@ -168,7 +169,7 @@ def test_a_reviewed_task_is_approved_or_rejected_once(
     task_id = api.post("/api/v1/publish", {**body, "manual_review": True}).json()["id"]
     assert api.post(f"/api/v1/tasks/{task_id}/approve").status_code == 409
 
-    task = tasks.claim(task_id, states.CLAIM, lease_until=utc_now())
+    task = tasks.claim(task_id, lease_until=utc_now())
     tasks.move(task_id, states.REHEARSE, epoch=task.epoch)
     assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "pending"
     queued("PUBLISH_QUEUE_URL", task_id)

@@ -25,7 +25,7 @@ LEASE = timedelta(seconds=60)
 
 
 def claim(desk: Desk, task_id: str) -> Task:
-    return desk.tasks.claim(task_id, states.CLAIM, lease_until=desk.clock() + LEASE)
+    return desk.tasks.claim(task_id, lease_until=desk.clock() + LEASE)
 
 
 def intend(desk: Desk, task: Task) -> Task:
@@ -167,7 +167,7 @@ def test_a_task_that_is_retried_waits_for_its_time(desk: Desk) -> None:
     held = claim(desk, task.id)
     desk.sent()
     desk.tasks.move(
-        task.id, states.RETRY, epoch=held.epoch, due_at=desk.clock() + timedelta(seconds=30), attempts=1
+        task.id, states.BACK_OFF, epoch=held.epoch, due_at=desk.clock() + timedelta(seconds=30), attempts=1
     )
 
     assert desk.dispatcher.sweep() == 0

@@ -6,20 +6,29 @@ import re
 import sys
 from pathlib import Path
 
-from chalicelib.publishing.states import MOVES, State
+from chalicelib.publishing.states import MOVES, Move, State
 
 PAGE = Path(__file__).parents[2] / "docs" / "task.md"
 _MOVES = re.compile(r"(<!-- moves:.*? -->\n).*?(<!-- /moves -->)", re.DOTALL)
 
 
 def moves_table() -> str:
-    rows = ["| move | from | to | by | fenced | why |", "|---|---|---|---|---|---|"]
+    rows = ["| move | from | to | by | fenced | intent | why |", "|---|---|---|---|---|---|---|"]
     rows += [
-        f"| {move.name} | {', '.join(f'`{state}`' for state in move.sources)} | `{move.target}` | {move.by} "
-        f"| {'yes' if move.fenced else ''} | {move.why} |"
+        f"| {move.name} | {', '.join(f'`{state}`' for state in move.sources)} | `{move.target}` | {by(move)} "
+        f"| {'yes' if move.fenced else ''} | {intent(move)} | {move.why} |"
         for move in MOVES
     ]
     return "\n".join(rows) + "\n"
+
+
+def by(move: Move) -> str:
+    return f"person: `/{move.action}`" if move.action else move.by
+
+
+def intent(move: Move) -> str:
+    wanted = {True: "must stand", False: "must not stand", None: ""}[move.intent]
+    return ", ".join(filter(None, (wanted, "becomes void" if move.voids else "")))
 
 
 def test_the_page_shows_every_move() -> None:

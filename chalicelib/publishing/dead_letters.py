@@ -1,0 +1,41 @@
+"""Emptying a dead-letter queue: whoever waits for the job of a dead message is told."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.errors import PublisherError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_sqs import SQSClient
+
+logger = logging.getLogger(__name__)
+
+
+def drain(sqs: SQSClient, queue_url: str, key: str, bury: Callable[[str], object], *, limit: int = 100) -> int:
+    """Calls `bury` with each message's `key`, deletes the message, and returns how many there were.
+
+    A message that cannot be read is logged and deleted. One that cannot be buried stays, for the next time.
+    """
+    count = 0
+    while count < limit:
+        messages = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        if not messages:
+            break
+        for message in messages:
+            count += 1
+            try:
+                bury(json.loads(message["Body"])[key])
+            except (KeyError, TypeError, ValueError):
+                logger.warning("a dead letter cannot be read: message %s", message["MessageId"])
+            except (PublisherError, BotoCoreError, ClientError):
+                logger.exception("a dead letter could not be dealt with: message %s", message["MessageId"])
+                continue
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return count
