@@ -37,7 +37,7 @@ def publish(event: dict[str, Any], context: LambdaContext) -> None:
     """Publishes the task that the message names, or looks whether it was published."""
     for record in event["Records"]:
         body = json.loads(record["body"])
-        message = Message(aws.sqs(), worker().settings.publish_queue_url, record["receiptHandle"])
+        message = _take(record, worker().settings.publish_queue_url)
         _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
 
 
@@ -45,10 +45,19 @@ def login(event: dict[str, Any], context: LambdaContext) -> None:
     """Shows the QR codes of the login that the message names, until it has ended."""
     for record in event["Records"]:
         body = json.loads(record["body"])
-        message = Message(aws.sqs(), worker().settings.login_queue_url, record["receiptHandle"])
+        message = _take(record, worker().settings.login_queue_url)
         _run(
             run_login(worker(), body["login_id"], context.aws_request_id, message, deadline=_deadline(context))
         )
+
+
+def _take(record: dict[str, Any], queue_url: str) -> Message:
+    """The message, its invisibility shortened before anything else: a worker that dies in the next instant
+    must not keep its account's messages back for the queue's own time-out.
+    """
+    message = Message(aws.sqs(), queue_url, record["receiptHandle"])
+    message.keep_invisible()
+    return message
 
 
 def _run(job: Coroutine[Any, Any, None]) -> None:
