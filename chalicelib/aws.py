@@ -39,7 +39,8 @@ def sqs() -> SQSClient:
 
 @cache
 def s3() -> S3Client:
-    return boto3.client("s3", config=_CONFIG)
+    # For presigned URLs: left to itself, botocore signs those by the old scheme, which covers no headers.
+    return boto3.client("s3", config=_CONFIG.merge(Config(signature_version="s3v4")))
 
 
 @cache

@@ -22,7 +22,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   │   └── MediaNotServed
     │   ├── MediaForbidden · MediaTooLarge · MediaTypeRejected
     │   ├── MediaDamaged · MediaTooLong · MediaDimensions
-    │   └── UploadMissing · UploadUsed
+    │   └── UploadMissing · UploadUsed · UploadExpires
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable
     │   └── VerificationRequired
@@ -280,6 +280,12 @@ class UploadUsed(MediaError):
     code = "media.upload_used"
     title = "The upload belongs to another task"
     next_step = "Upload the file again: each upload serves one task."
+
+
+class UploadExpires(MediaError):
+    code = "media.upload_expires"
+    title = "The upload will be gone when the task needs it"
+    next_step = "Give an earlier schedule_time, submit the task later, or pass the media by a URL of your own."
 
 
 # Accounts

@@ -7,6 +7,7 @@ not exist yet (`chalice package` imports the app), and a function needs only the
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -115,6 +116,11 @@ class Settings:
     def chaos_dir(self) -> str | None:
         """Where a harness orders workers to die (container/points.py); None everywhere else."""
         return self._environment.get("CHAOS_DIR") or None
+
+    @property
+    def upload_retention(self) -> timedelta:
+        """How long the bucket keeps what was uploaded."""
+        return timedelta(days=self._integer("UPLOAD_RETENTION_DAYS", 7))
 
     # Volcengine
 

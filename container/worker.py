@@ -12,6 +12,7 @@ from chalicelib.accounts.vault import Vault
 from chalicelib.clock import Clock, utc_now
 from chalicelib.publishing.store import TaskStore
 from chalicelib.settings import Settings, settings
+from chalicelib.uploads.desk import UploadDesk
 from container.browser import Browser, platform_hosts
 from container.evidence_store import EvidenceStore
 
@@ -29,6 +30,14 @@ class Worker:
 
     def logins(self) -> LoginStore:
         return LoginStore(aws.dynamodb(), self.settings.logins_table, self.clock)
+
+    def uploads(self) -> UploadDesk:
+        return UploadDesk(
+            aws.s3(),
+            self.settings.private_bucket,
+            max_bytes=self.settings.media_max_bytes,
+            retention=self.settings.upload_retention,
+        )
 
     def evidence(self) -> EvidenceStore:
         return EvidenceStore(aws.s3(), self.settings.private_bucket)

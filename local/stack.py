@@ -57,8 +57,9 @@ def deploy(
     client = client or partial(make_client, endpoint=endpoint)
     reduced = data_template(template)
     cloudformation: CloudFormationClient = client("cloudformation")
-    _bring_up(cloudformation, stack_name, reduced, parameter_values(template, parameters or {}))
-    _set_what_was_ignored(client, stack_name, reduced)
+    values = parameter_values(template, parameters or {})
+    _bring_up(cloudformation, stack_name, reduced, values)
+    _set_what_was_ignored(client, stack_name, _with_values(reduced, values))
     stack = _settled(cloudformation, stack_name)
     outputs = stack.get("Outputs", []) if stack is not None else []
     return {
@@ -123,6 +124,17 @@ def _reasons(cloudformation: CloudFormationClient, name: str) -> str:
     return "; ".join(reasons) or "the emulator gives no reason"
 
 
+def _with_values(part: Any, values: Mapping[str, str]) -> Any:
+    """A part of the template with its parameters' values in the place of `{"Ref": name}`."""
+    if isinstance(part, dict):
+        if set(part) == {"Ref"} and part["Ref"] in values:
+            return values[part["Ref"]]
+        return {name: _with_values(member, values) for name, member in part.items()}
+    if isinstance(part, list):
+        return [_with_values(member, values) for member in part]
+    return part
+
+
 def _set_what_was_ignored(client: ClientFactory, stack_name: str, template: Template) -> None:
     described = client("cloudformation").describe_stack_resources(StackName=stack_name)["StackResources"]
     physical_names = {entry["LogicalResourceId"]: entry["PhysicalResourceId"] for entry in described}
@@ -174,5 +186,5 @@ def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
         "ID": rule["Id"],
         "Filter": {"Prefix": rule.get("Prefix", "")},
         "Status": rule["Status"],
-        "Expiration": {"Days": rule["ExpirationInDays"]},
+        "Expiration": {"Days": int(rule["ExpirationInDays"])},
     }

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from chalicelib.accounts.logins import StatusOfLogin
+from chalicelib.media import ACCEPTED
 from chalicelib.publishing.schedule import parse_schedule_time
 from chalicelib.publishing.states import Action, State, Status
+from chalicelib.uploads.desk import is_upload
 
 # The limits of Douyin's own form (post page, captured 2026-09).
 MAX_TITLE = 30
@@ -18,6 +20,7 @@ MAX_DESCRIPTION = 1000
 MAX_TAGS = 5
 
 _ACCOUNT_NAME = re.compile(r"[\w.-]{1,64}")
+_CONTENT_TYPES = tuple(media_type for types in ACCEPTED.values() for media_type in types)
 _TAG = re.compile(r"[^\s#@]{1,30}")
 
 
@@ -41,13 +44,21 @@ def _account_name(value: str) -> str:
 
 
 def _media_url(value: str) -> str:
+    if is_upload(value):
+        return value
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         usable = False
     if not usable or any(character.isspace() for character in value):
-        raise ValueError("must be an absolute http(s) URL")
+        raise ValueError("must be an absolute http(s) URL, or the media_url of an upload")
+    return value
+
+
+def _content_type(value: str) -> str:
+    if value not in _CONTENT_TYPES:
+        raise ValueError(f"must be one of {', '.join(_CONTENT_TYPES)}")
     return value
 
 
@@ -106,7 +117,7 @@ class PublishRequest(RequestModel):
         str,
         Field(
             max_length=4096,
-            description="Where the video is fetched from: an https URL on a public address.",
+            description="An https URL on a public address, or the media_url of an upload.",
             examples=["https://example.com/video.mp4"],
         ),
         AfterValidator(_media_url),
@@ -133,7 +144,7 @@ class PublishRequest(RequestModel):
         Annotated[str, Field(max_length=4096), AfterValidator(_media_url)] | None,
         Field(
             default=None,
-            description="The URL of a cover picture. Without it the first recommended frame is the cover.",
+            description="The same for a cover picture. Without it the first recommended frame is the cover.",
             examples=["https://example.com/cover.png"],
         ),
     ]
@@ -251,6 +262,33 @@ class PublishAnswer(AnswerModel):
     status: Status
     state: State
     publish_at: str | None
+
+
+class UploadRequest(RequestModel):
+    file_name: Annotated[str, Field(min_length=1, max_length=255, examples=["video.mp4"])]
+    content_type: Annotated[
+        str,
+        Field(examples=["video/mp4"], json_schema_extra={"enum": list(_CONTENT_TYPES)}),
+        AfterValidator(_content_type),
+    ]
+    size: Annotated[int, Field(ge=1, description="In bytes.", examples=[5242880])]
+    sha256: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9a-fA-F]{64}$",
+            description="Of the whole file, hexadecimal.",
+            examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        ),
+    ]
+
+
+class UploadAnswer(AnswerModel):
+    upload_id: str
+    url: str = Field(description="Where the file goes. It is a secret: whoever has it may upload.")
+    method: Literal["PUT"]
+    headers: dict[str, str] = Field(description="Send exactly these; they are signed.")
+    expires_at: str
+    media_url: str = Field(description="Stands as video_url or cover_path of one task.")
 
 
 class AccountAnswer(AnswerModel):

@@ -20,7 +20,17 @@ from chalicelib.api.models import (
     Verification,
     VerificationRequest,
 )
-from chalicelib.errors import AccountNotFound, LoginRequired, StateConflict, TaskNotFound, ValidationFailed
+from chalicelib.errors import (
+    AccountNotFound,
+    LoginRequired,
+    MediaTypeRejected,
+    StateConflict,
+    TaskNotFound,
+    UploadExpires,
+    UploadMissing,
+    UploadUsed,
+    ValidationFailed,
+)
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import Submission, Task
 
@@ -37,7 +47,10 @@ _TASK_ID = PathParameter("task_id", "The id of a task.", "0d8f7c9e-6a43-4b0e-9c5
     "/api/v1/publish",
     request=PublishRequest,
     answer=PublishAnswer,
-    errors=(ValidationFailed, AccountNotFound, LoginRequired),
+    errors=(
+        *(ValidationFailed, AccountNotFound, LoginRequired),
+        *(UploadMissing, UploadUsed, UploadExpires, MediaTypeRejected),
+    ),
 )
 def publish(body: PublishRequest) -> Response:
     """Submit a video for publishing.

@@ -9,6 +9,7 @@ from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
 from chalicelib.settings import settings
+from chalicelib.uploads.desk import UploadDesk
 
 
 def task_store() -> TaskStore:
@@ -27,5 +28,14 @@ def dispatcher() -> Dispatcher:
     return Dispatcher(task_store(), aws.sqs(), settings.publish_queue_url)
 
 
+def upload_desk() -> UploadDesk:
+    return UploadDesk(
+        aws.s3(),
+        settings.private_bucket,
+        max_bytes=settings.media_max_bytes,
+        retention=settings.upload_retention,
+    )
+
+
 def task_desk() -> TaskDesk:
-    return TaskDesk(task_store(), account_store(), dispatcher())
+    return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk())

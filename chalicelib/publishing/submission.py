@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.errors import Canceled, NotPublished, ReviewRejected, ValidationFailed
+from chalicelib.errors import Canceled, MediaError, NotPublished, ReviewRejected, ValidationFailed
 from chalicelib.publishing import states
 from chalicelib.publishing.schedule import parse_schedule_time, plan
 from chalicelib.publishing.states import State
 from chalicelib.publishing.store import DUE, conflict
 from chalicelib.publishing.task import Submission, Task, work_url
+from chalicelib.uploads.desk import is_upload
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.accounts.store import AccountStore
     from chalicelib.errors import PublisherError
+    from chalicelib.media import Kind
     from chalicelib.publishing.dispatch import Dispatcher
     from chalicelib.publishing.states import Move
     from chalicelib.publishing.store import TaskStore
+    from chalicelib.uploads.desk import UploadDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,14 @@ class TaskDesk:
     tasks: TaskStore
     accounts: AccountStore
     dispatcher: Dispatcher
+    uploads: UploadDesk
     clock: Clock = utc_now
 
     def submit(self, submission: Submission) -> Task:
         """Accepts a work for publishing. Once this returns, the task is stored and will be carried out.
 
-        Raises AccountNotFound, LoginRequired, and ValidationFailed for a schedule_time that cannot be kept.
+        Raises AccountNotFound, LoginRequired, ValidationFailed for a schedule_time that cannot be kept, and
+        what `UploadDesk.check` raises of an upload that the task could not use.
         """
         now = self.clock()
         self.accounts.get(submission.account_name).require_login()
@@ -51,6 +56,7 @@ class TaskDesk:
                 ) from error
         held = schedule is not None and not schedule.platform_schedule
         due_at: datetime = schedule.publish_at if schedule and held else now
+        self._check_uploads(submission, due_at)
         task = Task(
             id=str(uuid.uuid4()),
             state=State.SCHEDULED if held else State.QUEUED,
@@ -64,6 +70,20 @@ class TaskDesk:
         )
         self.tasks.create(task)
         return task if held else self.dispatcher.send(task)
+
+    def _check_uploads(self, submission: Submission, needed_at: datetime) -> None:
+        media: tuple[tuple[str, str | None, Kind], ...] = (
+            ("video_url", submission.video_url, "video"),
+            ("cover_path", submission.cover_path, "image"),
+        )
+        for field, media_url, kind in media:
+            if media_url is None or not is_upload(media_url):
+                continue
+            try:
+                self.uploads.check(media_url, kind, needed_at=needed_at)
+            except MediaError as error:
+                error.context["errors"] = [{"pointer": f"/{field}", "detail": error.detail}]
+                raise
 
     def approve(self, task_id: str) -> Task:
         """Lets a reviewed task run to the end. StateConflict where it waits for no review; LoginRequired."""

@@ -6,8 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from chalicelib.uploads.desk import is_upload
 from container.media import fetch_media
 from container.media_file import Limits
+from container.uploaded import fetch_upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,7 @@ async def fetch_task_media(
 
     async def fetch(url: str, kind: Kind, step_name: str) -> MediaFile:
         async with timeline.step(step_name) as step:
-            media = await asyncio.to_thread(_fetch, worker, url, kind, folder, deadline)
+            media = await asyncio.to_thread(_fetch, worker, task.id, url, kind, folder, deadline)
             step.note(str(media))
             return media
 
@@ -38,7 +40,9 @@ async def fetch_task_media(
     return await asyncio.gather(video, fetch(submission.cover_path, "image", "fetch_cover"))
 
 
-def _fetch(worker: Worker, url: str, kind: Kind, folder: Path, deadline: Callable[[], float]) -> MediaFile:
+def _fetch(
+    worker: Worker, task_id: str, url: str, kind: Kind, folder: Path, deadline: Callable[[], float]
+) -> MediaFile:
     settings = worker.settings
     end = time.monotonic() + settings.media_fetch_seconds
     limits = Limits(
@@ -46,4 +50,6 @@ def _fetch(worker: Worker, url: str, kind: Kind, folder: Path, deadline: Callabl
         max_seconds=settings.media_max_seconds,
         deadline=lambda: min(deadline(), end - time.monotonic()),
     )
+    if is_upload(url):
+        return fetch_upload(worker.uploads(), url, kind, task_id, folder, limits)
     return fetch_media(url, kind, folder, limits, allow_loopback=settings.media_allow_loopback)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 REGION: Final = "us-east-1"
 # Any access key of 12 digits is an account of its own in the emulator.
 ACCOUNT: Final = "000000000000"
+# The emulator takes every request as it comes, except for presigned URLs: those it verifies, by this secret,
+# which is its own default.
+SECRET: Final = "test"
 # Queue URLs inside the state carry this address, not the port of the day: the state outlives a change of port.
 # Answers carry the address that the caller used; outputs of stacks do not, `local.stack` translates them.
 CANONICAL_ORIGIN: Final = "http://localhost:4566"
@@ -71,7 +74,7 @@ _SESSION_LOCK: Final = threading.Lock()
 def _session(account: str, region: str) -> boto3.Session:
     import boto3  # noqa: PLC0415  # the emulator's own process imports this package and needs no boto3
 
-    return boto3.Session(aws_access_key_id=account, aws_secret_access_key="local", region_name=region)
+    return boto3.Session(aws_access_key_id=account, aws_secret_access_key=SECRET, region_name=region)
 
 
 def client_environment(endpoint: str, *, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
@@ -81,6 +84,6 @@ def client_environment(endpoint: str, *, account: str = ACCOUNT, region: str = R
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -85,9 +85,11 @@ def test_what_cloudformation_ignores_here_is_set_through_the_services(endpoint: 
     recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
     assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
     bucket = outputs[output_name({"Ref": "PrivateBucket"})]
-    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    assert rule["Expiration"] == {"Days": 30}
-    assert rule["Filter"] == {"Prefix": "evidence/"}
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    assert {rule["Filter"]["Prefix"]: rule["Expiration"] for rule in rules} == {
+        "evidence/": {"Days": 30},
+        "uploads/": {"Days": 7},
+    }
 
 
 def test_the_queues_redrive_and_the_index_are_as_the_template_says(endpoint: str) -> None:

@@ -15,6 +15,7 @@ from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
 from chalicelib.publishing.task import Submission
+from chalicelib.uploads.desk import UploadDesk
 
 if TYPE_CHECKING:
     from tests.conftest import Cloud
@@ -86,7 +87,9 @@ def desk(cloud: Cloud) -> Desk:
     tasks = TaskStore(dynamodb, name, clock)
     accounts = AccountStore(dynamodb, cloud.variable("ACCOUNTS_TABLE"), clock)
     dispatcher = Dispatcher(tasks, sqs, queue_url, clock)
-    accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
-    return Desk(
-        clock, tasks, accounts, dispatcher, TaskDesk(tasks, accounts, dispatcher, clock), name, sqs, queue_url
+    uploads = UploadDesk(
+        cloud.client("s3"), cloud.variable("PRIVATE_BUCKET"), max_bytes=10**9, retention=timedelta(days=7)
     )
+    accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
+    desk = TaskDesk(tasks, accounts, dispatcher, uploads, clock)
+    return Desk(clock, tasks, accounts, dispatcher, desk, name, sqs, queue_url)
