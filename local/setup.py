@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
         install_requirements(ROOT / f"requirements-{arguments[0]}.txt")
         ensure_driver()
         ensure_chromium()
+        if arguments[0] == "dev":
+            ensure_screen()
     except SetupFailed as failure:
         print(f"\nset-up stopped: {failure}", file=sys.stderr)
         return 1
@@ -142,6 +144,17 @@ def ensure_chromium() -> None:
             "No Chromium was found, and none could be installed. Install Chrome or Chromium yourself "
             "(Debian: apt-get install chromium-headless-shell), or set CHROMIUM_PATH to one."
         )
+
+
+def ensure_screen() -> None:
+    """What the tests of the headed mode need beside: a browser with a window, and a screen to show it on."""
+    missing = [
+        package
+        for package, present in (("chromium", find_chromium(headed=True)), ("xvfb", shutil.which("Xvfb")))
+        if not present
+    ]
+    if missing and not install_debian_packages(*missing):
+        say(f"The tests of the headed mode will be skipped: they need {' and '.join(missing)}.")
 
 
 def install_debian_packages(*packages: str) -> bool:
