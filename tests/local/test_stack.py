@@ -97,7 +97,7 @@ def test_the_queues_redrive_and_the_index_are_as_the_template_says(endpoint: str
     queue = outputs[output_name({"Ref": "PublishQueue"})]
     sqs = make_client("sqs", endpoint)
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-    assert attributes["VisibilityTimeout"] == "5400"
+    assert attributes["VisibilityTimeout"] == "930"
     assert '"maxReceiveCount":3' in attributes["RedrivePolicy"].replace(" ", "")
     table = make_client("dynamodb", endpoint).describe_table(TableName=outputs[output_name(TASKS)])["Table"]
     assert [index["IndexName"] for index in table["GlobalSecondaryIndexes"]] == ["due"]
