@@ -167,7 +167,8 @@ def return_messages_in_flight() -> int:
     """Makes every message that was received and not deleted visible again; returns how many there were.
 
     Only for start-up: those who held them are gone with the emulator. On AWS the consumer's visibility time-out
-    does this; nobody who restarts a laptop should wait for it. The receive count stays, so that a message that kills everything still reaches the dead-letter queue.
+    does this; nobody who restarts a laptop should wait for it. The receive count stays, so that a message that
+    kills everything still reaches the dead-letter queue.
     """
     module = sys.modules.get("ministack.services.sqs")
     returned = 0
