@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib import aws
+from container.billing import billed
 from container.jobs.login import run_login
 from container.jobs.publish import run_task
 from container.lease import Message
@@ -29,6 +30,7 @@ class LambdaContext(Protocol):
     """The part of Lambda's context object that is used here."""
 
     aws_request_id: str
+    memory_limit_in_mb: str | int
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -38,7 +40,8 @@ def publish(event: dict[str, Any], context: LambdaContext) -> None:
     for record in event["Records"]:
         body = json.loads(record["body"])
         message = _take(record, worker().settings.publish_queue_url)
-        _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
+        with billed(worker().tasks(), body["task_id"], memory_mb=int(context.memory_limit_in_mb)):
+            _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
 
 
 def login(event: dict[str, Any], context: LambdaContext) -> None:

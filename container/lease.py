@@ -1,8 +1,8 @@
 """Signs of life: as long as a job runs, its message stays invisible and its task leased; not much longer.
 
-The queue's own visibility time-out is six times the function's, as Lambda's documentation asks for. A worker
-that is killed would block its account for that long. So the worker shortens the time-out of the one message it
-holds and renews it while it lives: a dead one frees its account after `LEASE`.
+The queue's own visibility time-out is at least the function's, as Lambda insists. A worker that is killed would
+block its account for that long. So the worker shortens the time-out of the one message it holds and renews it
+while it lives: a dead one frees its account after `LEASE`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 RENEWAL = timedelta(seconds=10)
+PACE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Message:
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Async context: calls `beat` (blocking) at once and then every RENEWAL until it is left.
+    """Async context: calls `beat` (blocking) at once and then every RENEWAL until it is left; sooner where
+    there is news, but never more often than every PACE.
 
     A beat that fails is logged and tried again at the next turn: a lease outlives two failed ones. If it runs
     out all the same, the epoch fences this worker off at its next write. A beat that raises Fenced ends what
@@ -57,6 +59,7 @@ class Heartbeat:
 
     beat: Callable[[], None]
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
     _owner: asyncio.Task[Any] | None = None
     _lost: Fenced | None = None
@@ -70,11 +73,16 @@ class Heartbeat:
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
         self._stop.set()
+        self._news.set()
         if self._task is not None:
             await self._task
         if self._lost is not None and self._owner is not None:
             self._owner.uncancel()
             raise self._lost from error
+
+    def tell(self) -> None:
+        """There is news that the next beat should take along soon."""
+        self._news.set()
 
     def lose(self, lost: Fenced) -> None:
         """Ends what goes on inside the context with this error."""
@@ -85,6 +93,7 @@ class Heartbeat:
 
     async def _run(self) -> None:
         while not self._stop.is_set():
+            self._news.clear()
             try:
                 await asyncio.to_thread(self.beat)
             except Fenced as lost:
@@ -93,4 +102,6 @@ class Heartbeat:
             except (PublisherError, ClientError, BotoCoreError):
                 logger.warning("a sign of life could not be written", exc_info=True)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), RENEWAL.total_seconds())
+                await asyncio.wait_for(self._stop.wait(), PACE.total_seconds())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), (RENEWAL - PACE).total_seconds())

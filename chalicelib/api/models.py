@@ -215,6 +215,22 @@ class Verification(AnswerModel):
     tries: int = Field(description="How many codes the platform has not taken.")
 
 
+class PriceListAnswer(AnswerModel):
+    architecture: str
+    usd_per_gb_second: float
+    usd_per_million_requests: float
+    region: str
+    as_of: str
+    source: str
+    note: str
+
+
+class CostAnswer(AnswerModel):
+    gb_seconds: float = Field(description="Measured: the workers' time by their memory, over all attempts.")
+    usd: float = Field(description="An estimate from list prices; price_list says what it leaves out.")
+    price_list: PriceListAnswer
+
+
 class TaskAnswer(AnswerModel):
     """`id`, `status`, `result` and `error_msg` are the contract's; the rest tells more."""
 
@@ -235,6 +251,7 @@ class TaskAnswer(AnswerModel):
         description="What can be done to the task now: the last part of POST /api/v1/tasks/{task_id}/…"
     )
     attempts: int = Field(description="How often a worker has taken the task up.")
+    cost: CostAnswer | None = Field(description="null until a worker has ended its work on the task.")
     held: Held | None = Field(description="Where the task waits for its account's daily cap or spacing.")
     verification: Verification | None = Field(description="Where the task is `needs_verification`.")
 

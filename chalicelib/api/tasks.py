@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from chalice.app import Response
@@ -9,6 +10,7 @@ from chalice.app import Response
 from chalicelib.api import wiring
 from chalicelib.api.edge import PathParameter, Routes, respond
 from chalicelib.api.models import (
+    CostAnswer,
     ErrorInfo,
     Held,
     Progress,
@@ -182,6 +184,7 @@ def _task_answer(task: Task) -> TaskAnswer:
         error=ErrorInfo(**task.error) if task.error else None,
         allowed=list(task.actions),
         attempts=task.epoch,
+        cost=CostAnswer(**asdict(task.cost)) if task.cost else None,
         held=Held(**task.held) if task.held and task.state is State.SCHEDULED else None,
         verification=(
             Verification(**task.verification)

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import to_rfc3339
+from chalicelib.cost import cost_of
 from chalicelib.publishing.states import Action, State, actions
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from chalicelib.cost import Cost
 
 # A timeline longer than this is a task that loops; the item must stay far below DynamoDB's 400 KB.
 MAX_TIMELINE = 200
@@ -65,6 +68,11 @@ class Task:
     checks: int = 0
     failed_checks: int = 0
     dead_letters: int = 0
+    # What its invocations used: milliseconds, milliseconds times megabytes, how many they were, and on what.
+    billed_ms: int = 0
+    billed_mb_ms: int = 0
+    invocations: int = 0
+    machine: str | None = None
     lease_until: str | None = None
     outbox: str | None = None
     due_at: str | None = None
@@ -93,6 +101,10 @@ class Task:
     def actions(self) -> tuple[Action, ...]:
         """What a person can do to the task now."""
         return actions(self.state, intended=self.intent is not None)
+
+    @property
+    def cost(self) -> Cost | None:
+        return cost_of(mb_ms=self.billed_mb_ms, invocations=self.invocations, machine=self.machine)
 
     @property
     def rehearsal(self) -> bool:

@@ -57,6 +57,11 @@ class Claim:
         """A click may have taken effect."""
         return self.task.intent is not None
 
+    def report(self, progress: dict[str, Any]) -> None:
+        """Progress that the next sign of life takes along, and that hurries it."""
+        self.progress = progress
+        self._heartbeat.tell()
+
     async def move(self, move: Move, *, due_at: datetime | None = None, **changes: Any) -> None:
         """Makes the move; the lease runs on where the task stays ours."""
         if move.target.held:

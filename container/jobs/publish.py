@@ -248,8 +248,7 @@ class _Job:
             await self.claim.move(states.FAIL, **ended)
 
     async def _note_progress(self, step: str, percent: int) -> None:
-        """Kept until the next sign of life takes it along."""
-        self.claim.progress = {"step": step, "percent": percent}
+        self.claim.report({"step": step, "percent": percent})
 
     async def _photograph(self, page: Page, name: str) -> str | None:
         picture = await screenshot(page)
