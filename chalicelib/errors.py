@@ -27,6 +27,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── SessionExpired · SessionUnreadable
     │   └── VerificationRequired
     │       └── VerificationTimeout
+    │   ├── LoginSuperseded             login.superseded         409
+    │   └── LoginCanceled               login.canceled           409
     ├── PlatformError                   platform.*               502
     │   ├── PlatformRejected · PlatformBusy (retryable) · PlatformUnreachable (retryable)
     │   ├── PageChanged · PageTimeout (retryable) · LoginRefused · CaptchaRequired · FormMismatch
@@ -310,6 +312,18 @@ class SessionUnreadable(AccountError):
     code = "account.session_unreadable"
     title = "The account's stored session cannot be opened"
     next_step = "Log the account in again with POST /api/v1/accounts/login."
+
+
+class LoginSuperseded(AccountError):
+    code = "login.superseded"
+    title = "A newer login of the same account has taken this one's place"
+    next_step = "Go on with the newer login."
+
+
+class LoginCanceled(AccountError):
+    code = "login.canceled"
+    title = "The login was canceled"
+    next_step = "Start a new one with POST /api/v1/accounts/login."
 
 
 class VerificationRequired(AccountError):

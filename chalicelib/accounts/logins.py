@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update
-from chalicelib.errors import LoginNotFound, LoginNotStarted, PublisherError, StateConflict
+from chalicelib.errors import (
+    LoginNotFound,
+    LoginNotStarted,
+    LoginSuperseded,
+    PublisherError,
+    StateConflict,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -93,13 +99,17 @@ class Login:
 
 
 class LoginStore:
-    """Raises LoginNotFound for an unknown id, and StateConflict for a write to a login that has ended."""
+    """Raises LoginNotFound for an unknown id, and StateConflict for a write to a login that has ended.
+
+    Beside the logins the table holds one pointer an account, to its latest login: a new one supersedes it.
+    """
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock = utc_now) -> None:
         self._table = Table(client, table, "id")
         self._clock = clock
 
     def create(self, account_name: str) -> Login:
+        """A new login of the account. One of the same account that is under way ends."""
         now = self._clock()
         login = Login(
             id=str(uuid.uuid4()),
@@ -121,11 +131,15 @@ class LoginStore:
                 "ttl": login.ttl,
             }
         )
+        superseded = self._point_to(login)
+        if superseded is not None:
+            with suppress(StateConflict, LoginNotFound):  # It has ended by itself.
+                self.abort(superseded, LoginState.EXPIRED, LoginSuperseded())
         return login
 
     def get(self, login_id: str) -> Login:
         item = self._table.get(login_id)
-        if item is None or item["ttl"] < self._clock().timestamp():  # TTL deletes late.
+        if item is None or "state" not in item or item["ttl"] < self._clock().timestamp():  # TTL deletes late.
             raise LoginNotFound(f"There is no login {login_id!r}.")
         return _login(item)
 
@@ -172,6 +186,26 @@ class LoginStore:
         update = Update().set(state=str(LoginState.FAILED), error=error, qr_png=None, qr_expires_at=None)
         with suppress(StateConflict, LoginNotFound):
             self._write(login_id, update.when_one_of("state", _LIVE))
+
+    def abort(self, login_id: str, state: LoginState, error: PublisherError) -> Login:
+        """Ends a login from outside. Its worker finds out at its next write."""
+        update = Update().set(state=str(state), error=error.describe(), qr_png=None, qr_expires_at=None)
+        return self._write(login_id, update.when_one_of("state", _LIVE))
+
+    def _point_to(self, login: Login) -> str | None:
+        """Makes the login its account's latest, and returns the id of the one that was."""
+        pointer = f"latest#{login.account_name}"
+        before = self._table.get(pointer)
+        update = Update().set(login_id=login.id, ttl=login.ttl)
+        if before is None:
+            update.when_absent("login_id")
+        else:
+            update.when("login_id", "=", before["login_id"])
+        try:
+            self._table.update(pointer, update)
+        except ConditionFailed:
+            return self._point_to(login)  # Two logins at once: the later write wins.
+        return str(before["login_id"]) if before else None
 
     def _sign_of_life(self, login: Login) -> Update:
         update = Update().set(seen_at=to_rfc3339(self._clock()))

@@ -22,13 +22,22 @@ from chalicelib.api.models import (
     LoginStatus,
 )
 from chalicelib.clock import utc_now
-from chalicelib.errors import AccountNotFound, LoginNotFound, PlatformError, ValidationFailed
+from chalicelib.errors import (
+    AccountNotFound,
+    LoginCanceled,
+    LoginNotFound,
+    PlatformError,
+    StateConflict,
+    ValidationFailed,
+)
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
     from chalice.app import Response
 
 routes = Routes(__name__, "accounts")
+
+_LOGIN_ID = PathParameter("login_id", "The id of a login.", "5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e")
 
 # API Gateway ends a request after 29 s; a cold browser shows its first QR code well before this.
 QR_WAIT_SECONDS = 20.0
@@ -92,22 +101,26 @@ def start_login(body: LoginRequest) -> Response:
     "/api/v1/accounts/login/{login_id}",
     answer=LoginStatus,
     errors=(LoginNotFound,),
-    parameters=(PathParameter("login_id", "The id of a login.", "5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e"),),
+    parameters=(_LOGIN_ID,),
 )
 def get_login(login_id: str) -> LoginStatus:
     """Check whether the QR code has been scanned and the login is successful."""
-    login = wiring.login_store().poll(login_id)
-    state = login.outcome(utc_now())
-    return LoginStatus(
-        status=state.status,
-        msg=login.error["detail"] if login.error else _MESSAGES[state],
-        state=state,
-        account_name=login.account_name,
-        qr_code_base64=None if state.terminal else login.qr_png,
-        qr_expires_at=None if state.terminal else login.qr_expires_at,
-        expires_at=login.expires_at,
-        error=ErrorInfo(**login.error) if login.error else None,
-    )
+    return _login_status(wiring.login_store().poll(login_id))
+
+
+@routes.operation(
+    "DELETE",
+    "/api/v1/accounts/login/{login_id}",
+    answer=LoginStatus,
+    errors=(LoginNotFound, StateConflict),
+    parameters=(_LOGIN_ID,),
+)
+def cancel_login(login_id: str) -> LoginStatus:
+    """Cancel a login that is under way.
+
+    Its browser is closed within seconds.
+    """
+    return _login_status(wiring.login_store().abort(login_id, LoginState.FAILED, LoginCanceled()))
 
 
 @routes.operation(
@@ -133,6 +146,20 @@ def _wait_for_qr(login: Login) -> Login:
         time.sleep(QR_LOOK_SECONDS)
         login = logins.poll(login.id)
     return login
+
+
+def _login_status(login: Login) -> LoginStatus:
+    state = login.outcome(utc_now())
+    return LoginStatus(
+        status=state.status,
+        msg=login.error["detail"] if login.error else _MESSAGES[state],
+        state=state,
+        account_name=login.account_name,
+        qr_code_base64=None if state.terminal else login.qr_png,
+        qr_expires_at=None if state.terminal else login.qr_expires_at,
+        expires_at=login.expires_at,
+        error=ErrorInfo(**login.error) if login.error else None,
+    )
 
 
 def _account_answer(account: Account) -> AccountAnswer:

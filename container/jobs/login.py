@@ -124,7 +124,8 @@ class _Job:
         self.login = await asyncio.to_thread(self.logins.get, self.login.id)
         now = self.worker.clock()
         return (
-            now > from_rfc3339(self.login.expires_at)
+            self.login.state.terminal  # Canceled, or superseded.
+            or now > from_rfc3339(self.login.expires_at)
             or now > from_rfc3339(self.login.polled_at) + ABANDONED_AFTER
             or self.deadline() < 2 * LOOK_SECONDS
         )

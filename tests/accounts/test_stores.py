@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -124,3 +125,41 @@ def test_a_login_whose_worker_fell_silent_or_whose_time_is_over_has_expired(logi
 def test_an_unknown_login_is_not_found(logins: LoginStore) -> None:
     with pytest.raises(LoginNotFound):
         logins.poll("unknown")
+
+
+def test_a_new_login_supersedes_one_of_the_same_account_that_is_under_way(
+    logins: LoginStore, name: str
+) -> None:
+    first = logins.claim(logins.create(name).id, "worker-1")
+    other = logins.create(f"{name}-other")
+    second = logins.create(name)
+
+    ended = logins.get(first.id)
+    assert (ended.state, (ended.error or {})["code"]) == (LoginState.EXPIRED, "login.superseded")
+    with pytest.raises(StateConflict):
+        logins.report(first, LoginState.SCANNED)
+    assert logins.get(second.id).state is LoginState.STARTING
+    assert logins.get(other.id).state is LoginState.STARTING
+
+
+def test_of_logins_that_start_at_once_one_stays(logins: LoginStore, name: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(lambda _: logins.create(name), range(16)))
+
+    live = [login for login in started if not logins.get(login.id).state.terminal]
+    assert len(live) == 1
+
+
+def test_a_login_that_succeeded_is_not_superseded(logins: LoginStore, name: str) -> None:
+    first = logins.claim(logins.create(name).id, "worker-1")
+    logins.end(first, LoginState.SUCCESS)
+    logins.create(name)
+
+    assert logins.get(first.id).state is LoginState.SUCCESS
+
+
+def test_the_pointer_to_the_latest_login_is_no_login(logins: LoginStore, name: str) -> None:
+    logins.create(name)
+
+    with pytest.raises(LoginNotFound):
+        logins.poll(f"latest#{name}")

@@ -139,6 +139,16 @@ def test_a_login_whose_worker_refuses_it_fails_with_the_cause(api: Api, logins: 
     assert answer["error"]["code"] == "platform.login_refused"
 
 
+def test_a_login_can_be_canceled_once(api: Api, logins: LoginStore) -> None:
+    login = logins.claim(logins.create("someone-else").id, "worker-1")
+
+    canceled = api.delete(f"/api/v1/accounts/login/{login.id}").json()
+
+    assert (canceled["status"], canceled["error"]["code"]) == ("failed", "login.canceled")
+    assert api.delete(f"/api/v1/accounts/login/{login.id}").status_code == 409
+    assert api.delete("/api/v1/accounts/login/unknown").status_code == 404
+
+
 def test_delete_removes_the_account_with_its_sessions_and_evidence(
     api: Api, cloud: Cloud, accounts: AccountStore, account_name: str
 ) -> None:
