@@ -24,11 +24,9 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── MediaDamaged · MediaTooLong · MediaDimensions
     │   └── UploadMissing · UploadUsed · UploadExpires
     ├── AccountError                    account.*                409
-    │   ├── SessionExpired · SessionUnreadable
+    │   ├── SessionExpired · SessionUnreadable · LoginSuperseded · LoginCanceled
     │   └── VerificationRequired
     │       └── VerificationTimeout
-    │   ├── LoginSuperseded             login.superseded         409
-    │   └── LoginCanceled               login.canceled           409
     ├── PlatformError                   platform.*               502
     │   ├── PlatformRejected · PlatformBusy (retryable) · PlatformUnreachable (retryable)
     │   ├── PageChanged · PageTimeout (retryable) · LoginRefused · CaptchaRequired · FormMismatch

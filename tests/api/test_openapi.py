@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,12 @@ def test_every_error_says_what_to_do(error: type[errors.PublisherError]) -> None
     assert error.title
     assert error.next_step
     assert 400 <= error.status < 600
+
+
+def test_the_tree_that_the_module_draws_shows_every_error() -> None:
+    drawn = set(re.findall(r"\w+", errors.__doc__ or ""))
+
+    assert {error.__name__ for error in _subclasses(errors.PublisherError)} <= drawn
 
 
 def test_the_gateways_own_answers_use_the_codes_of_the_error_tree() -> None:
