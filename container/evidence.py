@@ -1,4 +1,4 @@
-"""What a job leaves behind for people: a timeline of its steps, and masked screenshots.
+"""What a job leaves behind for people: a timeline of its steps, with a picture of each that fails.
 
 Evidence never changes the outcome of a job: a sink or a camera that fails is logged, and the job goes on.
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
@@ -19,18 +18,11 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import BrowserFailed, PageChanged, PageTimeout, PlatformUnreachable, PublisherError
 
-if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page
-
 logger = logging.getLogger(__name__)
 
 Sink = Callable[[dict[str, Any]], Awaitable[None]]
 Camera = Callable[[str], Awaitable[str | None]]
 OnProgress = Callable[[str, int], Awaitable[None]]
-
-SCREENSHOT_MAX_BYTES = 200_000
-_QUALITIES = (70, 45, 20)  # of a JPEG; 1440 x 900 pixels of the creator center take about 110 KB at 70.
-_SCREENSHOT_TIMEOUT_MS = 5_000
 
 _innermost: ContextVar[Step | None] = ContextVar("innermost_step", default=None)
 
@@ -39,10 +31,10 @@ class Timeline:
     """Hands `sink` one entry for each step that ends:
 
         {"name", "started_at" (RFC 3339, ms), "duration_ms", "outcome": "ok" | "failed", "notes": [text, …],
-         "screenshot": key | None}
+         "screenshot": name | None}
 
     `camera`, where given, is asked for a screenshot of each step that fails; it stores the picture and returns
-    its key. `on_progress` hears of (step, percent). Both may be set later, when there is a page to look at.
+    its name. `on_progress` hears of (step, percent). Both may be set later, when there is a page to look at.
     """
 
     def __init__(
@@ -100,7 +92,7 @@ class Timeline:
 
 
 class Step:
-    """A step that is under way. `screenshot` is the key of its picture, if any."""
+    """A step that is under way. `screenshot` is the name of its picture, if any."""
 
     def __init__(self, name: str, timeline: Timeline) -> None:
         self.name = name
@@ -156,42 +148,7 @@ def translated(error: Exception, step: str) -> PublisherError:
     return PageChanged(f"The step {step!r} could not act on the page: {message}", step=step)
 
 
-# No picture may show a QR code (it logs in whoever scans it) or a phone number, not even a masked one.
-_ALWAYS_MASKED = (
-    '[aria-label="二维码"], [id*="qrcode"], [class*="qrcode"], input[type="tel"], [class*="verify_input"] input'
-)
-_PHONE = re.compile(r"1\d{2}[\d*]{4,6}\d{2,4}")
-
-
 def first_line(error: BaseException) -> str:
     """What an error says, without the log that Playwright appends; its type where it says nothing."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
-
-
-async def screenshot(page: Page, *, masks: Sequence[Locator] = ()) -> bytes:
-    """What the page shows now, as a JPEG of at most SCREENSHOT_MAX_BYTES. QR codes, phone numbers and `masks`
-    are blacked out.
-
-    Empty where no picture could be taken: a job never fails for want of one.
-    """
-    picture = b""
-    for quality in _QUALITIES:
-        try:
-            picture = await page.screenshot(
-                type="jpeg",
-                quality=quality,
-                mask=[page.locator(_ALWAYS_MASKED), page.get_by_text(_PHONE), *masks],
-                mask_color="#000000",
-                animations="disabled",
-                caret="hide",
-                scale="css",
-                timeout=_SCREENSHOT_TIMEOUT_MS,
-            )
-        except PlaywrightError as error:
-            logger.warning("No screenshot could be taken: %s", error)
-            return b""
-        if len(picture) <= SCREENSHOT_MAX_BYTES:
-            return picture
-    logger.warning("A screenshot of %d bytes was dropped.", len(picture))
-    return b""

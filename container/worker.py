@@ -10,11 +10,11 @@ from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import Clock, utc_now
+from chalicelib.evidence import EvidenceStore
 from chalicelib.publishing.store import TaskStore
 from chalicelib.settings import Settings, settings
 from chalicelib.uploads.desk import UploadDesk
 from container.browser import Browser, platform_hosts
-from container.evidence_store import EvidenceStore
 
 
 @dataclass(frozen=True, slots=True)

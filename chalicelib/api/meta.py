@@ -7,7 +7,7 @@ from functools import cache
 
 from chalice.app import Response
 
-from chalicelib.api import accounts, pages, sync, tasks, uploads
+from chalicelib.api import accounts, evidence, pages, sync, tasks, uploads
 from chalicelib.api.edge import Operation, Routes
 from chalicelib.api.models import Health
 from chalicelib.api.openapi import document
@@ -41,9 +41,8 @@ def front_page() -> Response:
 
 def operations() -> list[Operation]:
     """Every operation of the API, in the order in which a reader wants them."""
-    return [
-        operation for resource in (tasks, uploads, accounts, sync) for operation in resource.routes.operations
-    ] + routes.operations
+    resources = (tasks, evidence, uploads, accounts, sync)
+    return [operation for resource in resources for operation in resource.routes.operations] + routes.operations
 
 
 @cache

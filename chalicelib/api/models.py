@@ -192,6 +192,9 @@ class TimelineEntry(AnswerModel):
     duration_ms: int
     outcome: Literal["ok", "failed"]
     notes: list[str] = []
+    screenshot: str | None = Field(
+        default=None, description="The name of the step's picture in GET /api/v1/tasks/{task_id}/evidence."
+    )
 
 
 class Progress(AnswerModel):
@@ -306,6 +309,18 @@ class UploadAnswer(AnswerModel):
     headers: dict[str, str] = Field(description="Send exactly these; they are signed.")
     expires_at: str
     media_url: str = Field(description="Stands as video_url or cover_path of one task.")
+
+
+class EvidenceAnswer(AnswerModel):
+    name: str
+    step: str
+    taken_at: str
+    url: str = Field(description="A JPEG; works for 5 minutes, for anybody who has it.")
+
+
+class EvidenceList(AnswerModel):
+    data: list[EvidenceAnswer]
+    expires_at: str = Field(description="When the urls end.")
 
 
 class AccountAnswer(AnswerModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chalicelib import aws
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
+from chalicelib.evidence import EvidenceStore
 from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
@@ -26,6 +27,10 @@ def login_store() -> LoginStore:
 
 def dispatcher() -> Dispatcher:
     return Dispatcher(task_store(), aws.sqs(), settings.publish_queue_url)
+
+
+def evidence_store() -> EvidenceStore:
+    return EvidenceStore(aws.s3(), settings.private_bucket)
 
 
 def upload_desk() -> UploadDesk:

@@ -25,14 +25,16 @@ from chalicelib.errors import (
     StateConflict,
     TaskNotFound,
 )
+from chalicelib.evidence import FORM_STEP
 from chalicelib.publishing import states
 from chalicelib.publishing.admission import Admission
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import work_url
 from container.browser import open_page
+from container.camera import photograph
 from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
-from container.evidence import Timeline, screenshot
+from container.evidence import Timeline
 from container.jobs.claim import Claim
 from container.jobs.failure import failure_of
 from container.jobs.media import fetch_task_media
@@ -181,7 +183,7 @@ class _Job:
         await publication.wait_uploaded()
         await publication.read_back(work)
         reach("read_back")
-        async with timeline.step("photograph_form") as step:
+        async with timeline.step(FORM_STEP) as step:
             await step.photograph()
         if self.task.rehearsal:
             await self.claim.move(states.REHEARSE, crashes=0, progress=None)
@@ -251,16 +253,16 @@ class _Job:
         self.claim.report({"step": step, "percent": percent})
 
     async def _photograph(self, page: Page, name: str) -> str | None:
-        picture = await screenshot(page)
+        picture = await photograph(page)
         if not picture:
             return None
         return await asyncio.to_thread(
             self.worker.evidence().put,
             self.task.submission.account_name,
             self.task.id,
-            f"{self.task.epoch}-{name}.jpg",
+            self.task.epoch,
+            name,
             picture,
-            "image/jpeg",
         )
 
     def _when(self) -> dict[str, str]:
