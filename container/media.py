@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.media import Kind
 
 MAX_REDIRECTS = 3
+_ODD = re.compile(r"[\x00-\x20\x7f\\]")
 _PORTS = {"http": 80, "https": 443}
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
@@ -80,6 +81,8 @@ def fetch_media(
                 )
         except InvalidIPAddress as error:
             raise MediaForbidden(f"{target} leads to {error}, which is not a public address.") from error
+        except requests.exceptions.InvalidURL as error:
+            raise MediaForbidden(f"{target} names no host that can be looked up.") from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             if late():
                 raise too_late(str(target)) from error
@@ -114,6 +117,9 @@ class _Target:
 
     def _check(self) -> None:
         parts: SplitResult = self.parts
+        # One reader's end of the host is another one's middle: such URLs have no honest use.
+        if _ODD.search(self.url):
+            raise MediaForbidden("The media's URL has blanks, backslashes or control characters: encode them.")
         if parts.scheme not in _PORTS or not parts.hostname:
             raise MediaForbidden(f"{self} is not an https URL.")
         if parts.username is not None or parts.password is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gzip
 import hashlib
 import ipaddress
 import itertools
@@ -21,12 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import (
+    MediaDamaged,
     MediaError,
     MediaForbidden,
     MediaTooLarge,
+    MediaTooLong,
     MediaTypeRejected,
     MediaUnreachable,
 )
+from chalicelib.media import MAX_IMAGE_BYTES
 from container import media
 from container.media import fetch_media, is_public
 from container.media_file import Limits, MediaFile
@@ -198,6 +202,71 @@ def test_the_time_cap_holds_against_single_bytes(
     assert "time" in caught.value.detail
 
 
+def test_a_compressed_body_is_not_unpacked(
+    server: MediaServer, fetch: Callable[..., MediaFile], tmp_path: Path
+) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    assert len(bomb) < 100_000
+    with pytest.raises(MediaTypeRejected, match="gzip"):
+        fetch(server.serve("/bomb", bomb, "Content-Encoding: gzip"), max_bytes=200_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_beyond_the_announced_length_are_not_taken(
+    server: MediaServer, fetch: Callable[..., MediaFile]
+) -> None:
+    def overrun(connection: socket.socket, _: str) -> None:
+        connection.sendall(head("200 OK", f"Content-Length: {len(_MP4)}") + _MP4 + b"<script>" * 1000)
+
+    got = fetch(server.on("/overrun", overrun))
+    assert (got.size, got.path.read_bytes()) == (len(_MP4), _MP4)
+
+
+@pytest.mark.parametrize("length", ["-1", "9" * 5000, "0x10", f"{len(_MP4)}, {len(_MP4) - 1}", "", "1e3"])
+def test_a_length_that_is_no_number_gains_nothing(
+    server: MediaServer, fetch: Callable[..., MediaFile], tmp_path: Path, length: str
+) -> None:
+    def lie(connection: socket.socket, _: str) -> None:
+        connection.sendall(head("200 OK", f"Content-Length: {length}") + _MP4)
+        with contextlib.suppress(OSError):
+            while not server.stopping.is_set():
+                connection.sendall(bytes(65536))
+
+    with pytest.raises(MediaError):
+        fetch(server.on("/lie", lie), max_bytes=1_000_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_headers_without_end_are_cut(server: MediaServer, fetch: Callable[..., MediaFile]) -> None:
+    def flood(connection: socket.socket, _: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        with contextlib.suppress(OSError):
+            while not server.stopping.is_set():
+                connection.sendall(b"X-More: " + b"x" * 1000 + b"\r\n")
+
+    with pytest.raises(MediaUnreachable):
+        fetch(server.on("/headers", flood))
+
+
+def test_a_video_beyond_the_limits_leaves_nothing_on_disk(
+    server: MediaServer, fetch: Callable[..., MediaFile], tmp_path: Path
+) -> None:
+    url = server.serve("/v", _MP4)
+    with pytest.raises(MediaTooLong, match="0 min 5 s"):
+        fetch(url, max_seconds=5)
+    with pytest.raises(MediaDamaged):
+        fetch(server.serve("/cut", _MP4[:-1]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_has_a_cap_of_its_own(server: MediaServer, fetch: Callable[..., MediaFile]) -> None:
+    def announce(connection: socket.socket, _: str) -> None:
+        connection.sendall(head("200 OK", f"Content-Length: {MAX_IMAGE_BYTES + 1}"))
+
+    with pytest.raises(MediaTooLarge, match="20 MiB"):
+        fetch(server.on("/big.png", announce), "image", max_bytes=10**12)
+
+
 @pytest.mark.parametrize(
     "status", ["404 Not Found", "403 Forbidden", "500 Internal Server Error", "206 Partial"]
 )
@@ -236,6 +305,10 @@ def test_a_refused_connection_and_an_unknown_name_are_told(fetch: Callable[..., 
         *("http://example.com/v.mp4", "ftp://example.com/v.mp4", "file:///etc/passwd", "data:video/mp4,x"),
         *("https://user:secret@example.com/v.mp4", "https://example.com:8443/v.mp4", "https:///v.mp4"),
         *("https://example.com:99999/v.mp4", "http://[::1/v.mp4", "//example.com/v.mp4", ""),
+        *("https://example.com@169.254.169.254/v.mp4", "https://example.com:80@127.0.0.1/v.mp4"),
+        *("https://example.com\\@127.0.0.1/v.mp4", "https://127.0.0.1\\.example.com/v.mp4"),
+        *("https://exam\tple.com/v.mp4", "https://example.com/v\r\nHost: x", " https://example.com/v.mp4"),
+        *("https://example.com:22/v.mp4", "https://example.com:6379/v.mp4", "gopher://example.com/1"),
     ],
 )
 def test_a_url_that_breaks_the_rules_is_forbidden(fetch: Callable[..., MediaFile], url: str) -> None:
@@ -258,12 +331,26 @@ def test_a_url_that_breaks_the_rules_is_forbidden(fetch: Callable[..., MediaFile
             "192.0.0.192",
             "224.0.0.1",
         ),
-        *("2130706433", "0x7f000001", "127.1"),
+        *("2130706433", "0x7f000001", "127.1", "0", "0177.0.0.1", "017700000001", "0x7f.1", "0x7f.0.0.0x1"),
+        *("127.0.0.2", "127.255.255.254", "169.254.170.2", "255.255.255.255", "240.0.0.1", "198.18.0.1"),
+        *("192.0.2.1", "198.51.100.1", "203.0.113.1", "100.64.0.1", "100.127.255.255", "172.31.255.255"),
+        *("[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::ffff:a00:1]", "[64:ff9b:1::7f00:1]"),
+        *("[100::1]", "[2001:db8::1]", "[2001::1]", "[2001:20::1]", "[3fff::1]", "[fc00::1]", "[ff02::1]"),
+        "LOCALHOST",
     ],
 )
 def test_an_address_that_is_not_public_is_forbidden(fetch: Callable[..., MediaFile], host: str) -> None:
     with pytest.raises(MediaForbidden, match="not a public address"):
         fetch(f"https://{host}/v.mp4")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost.", "127.0.0.1.", "[fe80::1%25lo]", "0x7f000001.", "127.0.0.1%00.com"]
+)
+def test_an_odd_spelling_of_loopback_leads_nowhere(fetch: Callable[..., MediaFile], host: str) -> None:
+    with pytest.raises((MediaForbidden, MediaUnreachable)) as caught:
+        fetch(f"https://{host}/v.mp4")
+    assert "refused" not in caught.value.detail  # By a port of ours: then it would have been tried.
 
 
 def test_a_redirect_to_an_address_that_is_not_public_is_forbidden(
@@ -273,6 +360,17 @@ def test_a_redirect_to_an_address_that_is_not_public_is_forbidden(
         fetch(server.redirect("/out", "https://169.254.169.254/latest/meta-data/"))
     with pytest.raises(MediaForbidden, match="https"):
         fetch(server.redirect("/down", "http://example.com/v.mp4"))
+    for number, location in enumerate(
+        (
+            "file:///etc/passwd",
+            "https://user:secret@example.com/",
+            "//169.254.169.254/",
+            "https://example.com:22/",
+        )
+    ):
+        with pytest.raises(MediaForbidden) as caught:
+            fetch(server.redirect(f"/{number}", location))
+        assert "secret" not in caught.value.detail
 
 
 def test_loopback_is_allowed_for_one_port_only(server: MediaServer, fetch: Callable[..., MediaFile]) -> None:
@@ -308,6 +406,43 @@ def test_the_address_that_was_checked_is_the_one_that_is_used(
         fetch("https://rebinding.example/v.mp4")
     assert connected == [("93.184.216.34", 443)]
     assert asked == ["rebinding.example"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "connects_to"),
+    [
+        (["93.184.216.34", "10.0.0.1"], [("93.184.216.34", 443)]),
+        (["93.184.216.34", "2606:4700::1111"], [("93.184.216.34", 443)]),
+        (["10.0.0.1", "93.184.216.34"], []),
+        (["fe80::1", "93.184.216.34"], []),
+        (["::ffff:10.0.0.1", "93.184.216.34"], []),
+        (["::ffff:93.184.216.34", "10.0.0.1"], [("93.184.216.34", 443)]),
+    ],
+)
+def test_of_several_addresses_only_the_checked_one_is_ever_tried(
+    fetch: Callable[..., MediaFile],
+    monkeypatch: pytest.MonkeyPatch,
+    answers: list[str],
+    connects_to: list[tuple[str, int]],
+) -> None:
+    def resolve(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        families = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in answers]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (address, port))
+            for family, address in zip(families, answers, strict=True)
+        ]
+
+    connected: list[Any] = []
+
+    def connect(address: Any, *args: Any, **kwargs: Any) -> Any:
+        connected.append(address)
+        raise OSError("no way out of here")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+    with pytest.raises(MediaUnreachable if connects_to else MediaForbidden):
+        fetch("https://several.example/v.mp4")
+    assert connected == connects_to
 
 
 _BARRED = [str(network) for network in media._BARRED]
