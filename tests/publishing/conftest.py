@@ -44,6 +44,8 @@ class Desk:
     account_name: str
     sqs: Any
     queue_url: str
+    dynamodb: Any
+    accounts_table: str
 
     def submission(self, **fields: Any) -> Submission:
         return Submission(
@@ -53,6 +55,17 @@ class Desk:
                 "account_name": self.account_name,
                 **fields,
             }
+        )
+
+    def prefer(self, **preferences: int) -> None:
+        """Sets the account's preferences."""
+        self.dynamodb.update_item(
+            TableName=self.accounts_table,
+            Key={"name": {"S": self.account_name}},
+            UpdateExpression="SET preferences = :preferences",
+            ExpressionAttributeValues={
+                ":preferences": {"M": {name: {"N": str(value)} for name, value in preferences.items()}}
+            },
         )
 
     def sent(self) -> list[str]:
@@ -92,4 +105,15 @@ def desk(cloud: Cloud) -> Desk:
     )
     accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
     desk = TaskDesk(tasks, accounts, dispatcher, uploads, clock)
-    return Desk(clock, tasks, accounts, dispatcher, desk, name, sqs, queue_url)
+    return Desk(
+        clock,
+        tasks,
+        accounts,
+        dispatcher,
+        desk,
+        name,
+        sqs,
+        queue_url,
+        dynamodb,
+        cloud.variable("ACCOUNTS_TABLE"),
+    )

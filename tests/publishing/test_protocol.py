@@ -9,28 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.clock import to_rfc3339
 from chalicelib.errors import AccountNotFound, Fenced, LoginRequired, StateConflict, TaskNotFound
 from chalicelib.publishing import dispatch, states
 from chalicelib.publishing.states import State
 from chalicelib.publishing.store import TaskStore
+from tests.publishing.support import LEASE, claim, intend
 
 if TYPE_CHECKING:
     from chalicelib.publishing.task import Task
     from tests.publishing.conftest import Desk
 
 pytestmark = pytest.mark.system
-
-LEASE = timedelta(seconds=60)
-
-
-def claim(desk: Desk, task_id: str) -> Task:
-    return desk.tasks.claim(task_id, lease_until=desk.clock() + LEASE)
-
-
-def intend(desk: Desk, task: Task) -> Task:
-    intent = {"at": to_rfc3339(desk.clock()), "works": []}
-    return desk.tasks.move(task.id, states.INTEND, epoch=task.epoch, due_at=desk.clock() + LEASE, intent=intent)
 
 
 def test_a_submitted_task_is_on_the_queue_and_out_of_the_outbox(desk: Desk) -> None:
