@@ -16,6 +16,9 @@ from chalicelib.errors import PageChanged, PageTimeout
 from container.evidence import note
 
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Awaitable, Callable
+
     from playwright.async_api import Locator, Page
 
     from container.douyin.locators import Scope, Target
@@ -32,33 +35,57 @@ _UNSEEN_MS = 100
 _POINTER_SEQUENCE = ("pointerover", "pointerdown", "mousedown", "pointerup", "mouseup", "click")
 
 
-async def find(scope: Scope, target: Target, *, timeout_ms: float = ACTION_MS, visible: bool = True) -> Locator:
-    """The target, once it is there: by its primary way, else by the first fallback that leads anywhere.
+async def find(
+    scope: Scope,
+    target: Target,
+    *,
+    text: re.Pattern[str] | None = None,
+    timeout_ms: float | None = None,
+    visible: bool = True,
+) -> Locator:
+    """The target, once it is there: by its primary way, else by the first fallback that leads anywhere. `text`
+    says which one, where there are several.
 
     A fallback that was needed is noted on the timeline. PageTimeout where nothing appears.
     """
-    await expect(target.on(scope, visible=visible), "attached", target.purpose, timeout_ms=timeout_ms)
+    looked_for = target.on(scope, visible=visible)
+    await expect(
+        looked_for if text is None else looked_for.filter(has_text=text),
+        "attached",
+        target.purpose,
+        timeout_ms=ACTION_MS if timeout_ms is None else timeout_ms,
+    )
     for number, way in enumerate(target.ways):
         locator = way.on(scope).filter(visible=True) if visible else way.on(scope)
+        if text is not None:
+            locator = locator.filter(has_text=text)
         if await locator.count():
             if number:
                 note(f"{target.purpose}: found only by fallback {number}, {way}")
             return locator.first
     # It went away again between the two looks; whoever acts on it waits for it once more.
-    return target.on(scope, visible=visible).first
+    return looked_for.first
 
 
 async def reaches(locator: Locator, state: State, *, timeout_ms: float | None = None) -> bool:
     """Whether some match is `visible` or `attached`, or none is visible (`hidden`), within the time."""
     looked_for = locator if state == "attached" else locator.filter(visible=True)
-    end = time.monotonic() + (EFFECT_MS if timeout_ms is None else timeout_ms) / 1000
-    while True:
-        if bool(await looked_for.count()) is (state != "hidden"):
-            return True
+
+    async def reached() -> bool:
+        return bool(await looked_for.count()) is (state != "hidden")
+
+    return await until(locator.page, reached, timeout_ms=EFFECT_MS if timeout_ms is None else timeout_ms)
+
+
+async def until(page: Page, condition: Callable[[], Awaitable[bool]], *, timeout_ms: float) -> bool:
+    """Whether the condition comes true within the time. It is asked again whenever the page has changed."""
+    end = time.monotonic() + timeout_ms / 1000
+    while not await condition():
         left_ms = (end - time.monotonic()) * 1000
         if left_ms <= 0:
             return False
-        await _change(locator.page, min(left_ms, _UNSEEN_MS))
+        await _change(page, min(left_ms, _UNSEEN_MS))
+    return True
 
 
 async def expect(locator: Locator, state: State, purpose: str, *, timeout_ms: float = ACTION_MS) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 20.0
 
 # What the site's APIs answer to a stranger: 用户未登录.
-_LOGGED_OUT = "8"
+LOGGED_OUT = "8"
 
 _FETCH = "url => fetch(url, {credentials: 'include'}).then(answer => answer.text())"
 
@@ -39,7 +39,7 @@ def read_answer(text: str, url: str) -> dict[str, Any]:
         status = str(answer["status_code"])
     except (ValueError, KeyError, TypeError) as error:
         raise PageChanged(f"The site's answer to {_path(url)} cannot be read.") from error
-    if status == _LOGGED_OUT:
+    if status == LOGGED_OUT:
         raise SessionExpired(f"The session is over: the site answered {_path(url)} as it does to strangers.")
     if status != "0":
         raise PageChanged(f"The site answered {_path(url)} with status {status}.")

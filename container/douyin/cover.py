@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import Error as PlaywrightError
 
-from chalicelib.errors import FormMismatch, PageChanged
-from container.douyin.act import ACTION_MS, click_until, expect, find, reaches
+from chalicelib.errors import FormMismatch, PageChanged, PageTimeout
+from container.douyin.act import ACTION_MS, click_until, expect, find, reaches, until
 from container.douyin.locators import (
+    CONFIRMATION,
     COVER_CHOOSE,
+    COVER_CLOSE,
     COVER_DIALOG,
     COVER_DONE,
     COVER_INPUT,
     COVER_NAG,
     COVER_RECOMMENDED,
     COVER_SLOT,
+    COVER_STEP,
+    spaced,
 )
+from container.douyin.topics import squeeze
 from container.evidence import note
 
 if TYPE_CHECKING:
@@ -35,7 +40,6 @@ if TYPE_CHECKING:
 _EMPTY = "选择封面"
 _STEPS = ("设置竖封面", "设置横封面")
 _TAKEN_AS_IS = (".png", ".jpg", ".jpeg")  # 支持 jpg、png 格式
-_CONFIRMATIONS = ("仍然完成", "仍要完成", "确定", "确认", "继续")
 
 _PROCESSING_MS = 60_000
 _RECOMMENDATION_MS = 15_000
@@ -46,27 +50,25 @@ async def set_cover(page: Page, cover: Path) -> None:
     """Puts the picture into both slots. FormMismatch where the site does not take it."""
     if cover.suffix not in _TAKEN_AS_IS:
         cover = await _as_jpeg(page, cover)
-    empty = COVER_CHOOSE.on(page)
     for _ in _STEPS:
-        await click_until(empty.first, COVER_DIALOG.on(page), COVER_CHOOSE.purpose)
+        await click_until(await find(page, COVER_CHOOSE), COVER_DIALOG.on(page), COVER_CHOOSE.purpose)
         dialog = await find(page, COVER_DIALOG)
         await _fill(dialog, cover)
         await _finish(page, dialog)
         # One dialog fills both slots, or only its own.
-        if await reaches(empty, "hidden"):
+        if await reaches(COVER_CHOOSE.on(page), "hidden"):
             break
     await dismiss_nag(page)
 
 
 async def recommend_cover(page: Page) -> None:
     """Takes the first cover that the site recommends: since 2025-12 no work goes out without one."""
-    recommended = COVER_RECOMMENDED.on(page).first
-    if not await reaches(recommended, "visible", timeout_ms=_RECOMMENDATION_MS):
+    if not await reaches(COVER_RECOMMENDED.on(page), "attached", timeout_ms=_RECOMMENDATION_MS):
         note("no cover was given, and the site recommends none")
         return
-    confirm = page.get_by_role("button", name="确定", exact=True).filter(visible=True).first
-    await click_until(recommended, confirm, "recommended cover")
-    await confirm.click(timeout=ACTION_MS)
+    recommended = await find(page, COVER_RECOMMENDED)
+    await click_until(recommended, CONFIRMATION.on(page), COVER_RECOMMENDED.purpose)
+    await (await find(page, CONFIRMATION)).click(timeout=ACTION_MS)
     if not await reaches(_filled_slot(page), "visible", timeout_ms=_RECOMMENDATION_MS):
         raise PageChanged("The recommended cover does not show in its slot.")
     note("no cover was given: the first one that the site recommends")
@@ -75,8 +77,9 @@ async def recommend_cover(page: Page) -> None:
 
 async def empty_slots(page: Page) -> list[str]:
     """What the slots without a picture say, such as `竖封面3:4`; an empty list where all are filled."""
-    slots = COVER_SLOT.on(page).filter(has_text=_EMPTY)
-    return [text.replace(_EMPTY, "").strip() for text in await slots.all_inner_texts()]
+    await find(page, COVER_SLOT)
+    texts = [squeeze(text) for text in await COVER_SLOT.on(page).all_inner_texts()]
+    return [text.replace(_EMPTY, "").strip("+") for text in texts if _EMPTY in text]
 
 
 async def dismiss_nag(page: Page) -> None:
@@ -92,7 +95,7 @@ async def close_residual(page: Page) -> None:
     dialog = COVER_DIALOG.on(page).first
     if await dialog.is_visible():
         note("a cover dialog stayed open; it was closed")
-        await dialog.locator('[aria-label="close"], [class*="modal-close"]').first.click(timeout=ACTION_MS)
+        await (await find(dialog, COVER_CLOSE)).click(timeout=ACTION_MS)
         await expect(dialog, "hidden", COVER_DIALOG.purpose)
 
 
@@ -113,17 +116,14 @@ async def _as_jpeg(page: Page, picture: Path) -> Path:
 
 
 async def _fill(dialog: Locator, cover: Path) -> None:
+    """Whichever step the dialog opens at: the button in its footer leads to the other one."""
     await _upload(dialog, cover)
-    # In the footer stands a button that leads to the other shape, and bears that step's name.
-    following = dialog.get_by_role("button", name=re.compile("|".join(_STEPS))).first
-    if not await following.count():
+    if not await COVER_STEP.on(dialog).count():
         return
-    name = (await following.inner_text()).strip()
-    await click_until(
-        following,
-        dialog.get_by_role("button", name=_other(name), exact=True),
-        f"the dialog's step {name}",
-    )
+    following = await find(dialog, COVER_STEP)
+    name = squeeze(await following.inner_text())
+    back = COVER_STEP.on(dialog).filter(has_text=spaced(_other(name)))
+    await click_until(following, back, f"the cover dialog's step {name}")
     await _upload(dialog, cover)
 
 
@@ -131,40 +131,37 @@ async def _upload(dialog: Locator, cover: Path) -> None:
     field = await find(dialog, COVER_INPUT, visible=False)
     handle = await field.element_handle(timeout=ACTION_MS)
     await field.set_input_files(cover, timeout=ACTION_MS)
-    page = dialog.page
-    # The panel builds its inputs anew once it has the picture, and lets 完成 go again.
-    await page.wait_for_function(
-        "field => !field.isConnected || field.files.length === 0",
-        arg=handle,
-        polling=50,
-        timeout=_PROCESSING_MS,
-    )
-    done = await find(dialog, COVER_DONE)
-    await page.wait_for_function(
-        "button => !button.disabled",
-        arg=await done.element_handle(timeout=ACTION_MS),
-        polling=50,
-        timeout=_PROCESSING_MS,
-    )
+
+    async def taken() -> bool:
+        # The panel builds its inputs anew once it has the picture, and lets 完成 go again.
+        rebuilt = bool(await handle.evaluate("field => !field.isConnected || field.files.length === 0"))
+        return rebuilt and await (await find(dialog, COVER_DONE)).is_enabled()
+
+    if not await until(dialog.page, taken, timeout_ms=_PROCESSING_MS):
+        raise PageTimeout("The cover dialog did not take the picture.")
 
 
 async def _finish(page: Page, dialog: Locator) -> None:
-    done = await find(dialog, COVER_DONE)
-    await done.click(timeout=ACTION_MS)
-    confirmation = page.get_by_role("button", name=re.compile(f"^({'|'.join(_CONFIRMATIONS)})$")).filter(
-        visible=True
-    )
-    # Either the dialog goes, or it asks once more.
-    hidden = await reaches(dialog, "hidden", timeout_ms=_OPTIONAL_MS)
-    if not hidden and await confirmation.count():
+    """Ends the dialog: it goes at once, or asks once more, or stays behind although its work is done."""
+    await (await find(dialog, COVER_DONE)).click(timeout=ACTION_MS)
+    question = CONFIRMATION.on(page)
+
+    async def answered() -> bool:
+        return not await dialog.is_visible() or await question.count() > 0
+
+    await until(page, answered, timeout_ms=_OPTIONAL_MS)
+    if await question.count():
         note("the cover dialog asked once more")
-        await confirmation.first.click(timeout=ACTION_MS)
-    if not hidden and not await reaches(dialog, "hidden", timeout_ms=ACTION_MS):
+        await (await find(page, CONFIRMATION)).click(timeout=ACTION_MS)
+        await reaches(dialog, "hidden", timeout_ms=_OPTIONAL_MS)
+    if await dialog.is_visible() and not await empty_slots(page):
+        await close_residual(page)
+    if not await reaches(dialog, "hidden", timeout_ms=ACTION_MS):
         raise FormMismatch("The cover dialog does not close.", field="cover_path")
 
 
 def _filled_slot(page: Page) -> Locator:
-    return COVER_SLOT.on(page).filter(has_not_text=_EMPTY).first
+    return COVER_SLOT.on(page).filter(has_not_text=re.compile(r"选\s*择\s*封\s*面")).first
 
 
 def _other(step: str) -> str:

@@ -7,18 +7,30 @@ labelling AI content is a legal duty in China since 2025-09-01.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import FormMismatch, PageChanged
 from container.douyin.act import ACTION_MS, click_until, find, reaches
-from container.douyin.locators import DECLARATION_DIALOG, DECLARATION_ROW
+from container.douyin.locators import (
+    DECLARATION_CANCEL,
+    DECLARATION_CHOICE,
+    DECLARATION_DIALOG,
+    DECLARATION_LINK,
+    DECLARATION_OK,
+    DECLARATION_ROW,
+    spaced,
+)
+from container.douyin.topics import squeeze
 from container.evidence import note
 
 if TYPE_CHECKING:
+    import re
+
     from playwright.async_api import Locator, Page
+
+    from container.douyin.locators import Target
 
 _AI = "内容由AI生成"
 _OPINION = "内容为个人观点或见解"
@@ -69,15 +81,17 @@ async def declare(page: Page, claim_type: str | None) -> str | None:
 
     FormMismatch where the dialog cannot express it, or does not take it.
     """
-    row = DECLARATION_ROW.on(page).first
-    if not await reaches(row, "visible", timeout_ms=_MENU_MS):
+    row, link = DECLARATION_ROW.on(page), DECLARATION_LINK.on(page)
+    if not await reaches(row.or_(link), "attached", timeout_ms=_MENU_MS):
         if claim_type is None:
             note("the form asks for no declaration")
             return None
         raise PageChanged("The form has no row for the declaration.")
-    if claim_type is None and "添加声明" in await row.inner_text():
+    entry = DECLARATION_ROW if await row.count() else DECLARATION_LINK
+    if claim_type is None and entry is DECLARATION_LINK:
         return None  # The old form's was voluntary.
-    dialog = await _open(page, row)
+    await click_until(await find(page, entry), DECLARATION_DIALOG.on(page), entry.purpose)
+    dialog = await find(page, DECLARATION_DIALOG)
     kind = await _kind(dialog)
     if claim_type is None:
         note(f"no claim_type was given: {UNDECLARED}")
@@ -85,26 +99,29 @@ async def declare(page: Page, claim_type: str | None) -> str | None:
     choice = CHOICES[wanted][kind]
     if choice is None:
         if wanted == UNDECLARED:
-            await _close(dialog, "取消")
+            await _close(dialog, DECLARATION_CANCEL)
             return None
         raise FormMismatch(_cannot(wanted), field="claim_type")
     await _choose(dialog, choice)
-    await _close(dialog, "确定")
-    if not await reaches(page.get_by_text(choice.label, exact=True), "visible", timeout_ms=_MENU_MS):
+    await _close(dialog, DECLARATION_OK)
+    if not await reaches(_shown(page, choice.label), "visible", timeout_ms=_MENU_MS):
         raise FormMismatch(f"The form does not show the declaration {choice.label!r}.", field="claim_type")
     if choice.label != wanted:
         note(f"claim_type {wanted} became {choice.label}{'/' + choice.source if choice.source else ''}")
     return choice.label
 
 
-async def _open(page: Page, row: Locator) -> Locator:
-    dialog = DECLARATION_DIALOG.on(page).first
-    await click_until(row, dialog, "row of the declaration")
-    return await find(page, DECLARATION_DIALOG)
+async def is_declared(page: Page, label: str) -> bool:
+    """Whether the form shows this choice."""
+    return await _shown(page, label).filter(visible=True).count() > 0
+
+
+def _shown(page: Page, label: str) -> Locator:
+    return page.get_by_text(spaced(label))
 
 
 async def _kind(dialog: Locator) -> Dialog:
-    text = await dialog.inner_text(timeout=ACTION_MS)
+    text = squeeze(await dialog.inner_text(timeout=ACTION_MS))
     for kind in Dialog:
         if kind.value in text:
             return kind
@@ -115,29 +132,32 @@ async def _choose(dialog: Locator, choice: Choice) -> None:
     await _check(dialog, choice.label)
     if choice.source is not None:
         # The dialog renders anew with the choices beneath; and 确定 is enabled before one of them is taken.
-        if not await reaches(_label(dialog, choice.source), "visible", timeout_ms=_MENU_MS):
+        if not await reaches(_labels(dialog, choice.source), "visible", timeout_ms=_MENU_MS):
             raise PageChanged(f"The dialog offers no {choice.source} beneath {choice.label}.")
         await _check(dialog, choice.source)
-        if not await _label(dialog, choice.label).locator("input:checked").count():
+        if not await _labels(dialog, choice.label).locator("input:checked").count():
             raise FormMismatch(f"The dialog dropped {choice.label} for {choice.source}.", field="claim_type")
 
 
 async def _check(dialog: Locator, text: str) -> None:
     """Takes one radio, by its label: the text itself takes no clicks."""
-    label = _label(dialog, text)
-    chosen = label.locator("input:checked")
-    if await chosen.count():
-        return
-    await click_until(label, chosen, f"declaration {text}", state="attached")
+    label = await find(dialog, DECLARATION_CHOICE, text=_beginning(text))
+    chosen = _labels(dialog, text).locator("input:checked")
+    if not await chosen.count():
+        await click_until(label, chosen, f"declaration {text}", state="attached")
 
 
-def _label(dialog: Locator, text: str) -> Locator:
-    return dialog.locator("label").filter(has_text=re.compile(rf"^\s*{re.escape(text)}")).first
+def _labels(dialog: Locator, text: str) -> Locator:
+    return DECLARATION_CHOICE.on(dialog).filter(has_text=_beginning(text))
 
 
-async def _close(dialog: Locator, button: str) -> None:
-    footer = dialog.get_by_role("button", name=button, exact=True).last
-    await footer.click(timeout=ACTION_MS)
+def _beginning(text: str) -> re.Pattern[str]:
+    # 取材站内 is followed by a link.
+    return spaced(text, whole=False)
+
+
+async def _close(dialog: Locator, button: Target) -> None:
+    await (await find(dialog, button)).click(timeout=ACTION_MS)
     if not await reaches(dialog, "hidden", timeout_ms=_MENU_MS):
         raise FormMismatch("The dialog of the declarations does not close.", field="claim_type")
 

@@ -15,15 +15,25 @@ from typing import Any, Literal
 from playwright.async_api import Locator, Page
 
 Scope = Page | Locator
+
+
+def spaced(text: str, *, whole: bool = True) -> re.Pattern[str]:
+    """The text with blanks anywhere in it: component libraries put one between the two characters of 确定, and
+    take it out again. `whole`: nothing stands beside it; else something may follow.
+    """
+    letters = r"\s*".join(re.escape(letter) for letter in text if not letter.isspace())
+    return re.compile(rf"^\s*{letters}\s*$" if whole else rf"^\s*{letters}")
+
+
 Room = Literal["login", "shell", "upload", "form", "cover", "declaration", "schedule", "manage", "challenge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """By ARIA role and accessible name; the name matches whole."""
+    """By ARIA role and accessible name; the name matches whole, or as a pattern."""
 
     role: Any
-    name: str
+    name: str | re.Pattern[str]
 
     def on(self, scope: Scope) -> Locator:
         return scope.get_by_role(self.role, name=self.name, exact=True)
@@ -112,6 +122,53 @@ QR_EXPIRED = Target(
     fallbacks=(Text("点击刷新"),),
 )
 
+# Identity challenge
+
+CHALLENGE = Target(
+    purpose="panel of the identity challenge",
+    room="challenge",
+    source="F: 2026-05",
+    primary=Css("#uc-second-verify"),
+    fallbacks=(Css(".second-verify-panel"),),
+)
+CHALLENGE_SMS = Target(
+    purpose="way to verify by a code that comes by SMS",
+    room="challenge",
+    source="F: 2026-05; nothing is sent before it is taken",
+    primary=Text("接收短信验证码"),
+    fallbacks=(
+        Text(spaced("接收短信验证码")),
+        Css('[class*="verification_component_list_item"]:has-text("接收")'),
+    ),
+)
+CHALLENGE_CODE = Target(
+    purpose="input of the SMS code; the login page has another one with the same placeholder",
+    room="challenge",
+    source="F: 2026-05",
+    primary=Placeholder("请输入验证码"),
+    fallbacks=(Css("input#button-input"), Css('[class*="verify_input"] input')),
+)
+CHALLENGE_SEND = Target(
+    purpose="what sends the SMS, and counts down until it may be sent again",
+    room="challenge",
+    source="F: 2026-05",
+    primary=Css('[class*="verify_input"] [class$="input_right"]'),
+    fallbacks=(Text(re.compile(r"获\s*取\s*验\s*证\s*码|重\s*新\s*发\s*送")),),
+)
+CHALLENGE_CONFIRM = Target(
+    purpose="what gives the code to the platform: a div; 验证 is a part of 获取验证码, too",
+    room="challenge",
+    source="F: 2026-05",
+    primary=Text("验证"),
+    fallbacks=(Text(spaced("验证")), Css('[class*="verify_button"][class*="primary"]')),
+)
+CHALLENGE_ERROR = Target(
+    purpose="what the platform says of a wrong code",
+    room="challenge",
+    source="F: 2026-05",
+    primary=Css('[class*="verify_error"]'),
+)
+
 # The shell around every page of a logged-in creator
 
 POPOVER_OK = Target(
@@ -119,7 +176,7 @@ POPOVER_OK = Target(
     room="shell",
     source="F: 2026-09, shepherd overlay",
     primary=Role("button", "我知道了"),
-    fallbacks=(Text("我知道了"),),
+    fallbacks=(Text(spaced("我知道了")),),
 )
 TOAST = Target(
     purpose="short message of the site",
@@ -143,14 +200,28 @@ UPLOAD_INVITATION = Target(
     room="upload",
     source="F: 2026-09",
     primary=Role("button", "上传视频"),
-    fallbacks=(Text("点击上传", exact=False), Text("上传视频")),
+    fallbacks=(Text("点击上传", exact=False), Text(spaced("上传视频"))),
 )
 DRAFT_GIVE_UP = Target(
     purpose="button that drops an unfinished video of an earlier visit",
     room="upload",
     source="F: seen 2026-07 to 2026-09",
-    primary=Role("button", "放弃"),
-    fallbacks=(Text("放弃"), Css('[class^="give-up"]')),
+    primary=Text("放弃"),
+    fallbacks=(Text(spaced("放弃")), Css('[class^="give-up"]')),
+)
+UPLOAD_CANCEL = Target(
+    purpose="what ends a running upload",
+    room="upload",
+    source="F: 2026-09",
+    primary=Text("取消上传"),
+    fallbacks=(Text(spaced("取消上传")), Css('[class*="cancel-"]')),
+)
+LEAVE = Target(
+    purpose="button that leaves the form and publishes nothing",
+    room="form",
+    source="F: 2026-09",
+    primary=Role("button", "暂存离开"),
+    fallbacks=(Role("button", spaced("暂存离开")), Text(spaced("暂存离开"))),
 )
 RETRY_INPUT = Target(
     purpose="input that takes the video again after a failed upload",
@@ -200,14 +271,14 @@ PUBLISH = Target(
     room="form",
     source="F: 2026-09; exact, for 高清发布 stands beside it",
     primary=Role("button", "发布"),
-    fallbacks=(Css('button:text-is("发布")'),),
+    fallbacks=(Role("button", spaced("发布")), Text(spaced("发布"))),
 )
 SETTING = Target(
     purpose="a setting's choices",
     room="form",
     source="F: 2026-09, labels over hidden check boxes",
     primary=Css("label[data-checked]"),
-    fallbacks=(Css("label:has(input)"),),
+    fallbacks=(Css("label:has(input)"), Css("[data-checked]:has(input)")),
 )
 SUGGESTION_LAYER = Target(
     purpose="layer of the suggestions, which may stay behind and take every click; Escape closes it",
@@ -224,21 +295,24 @@ COVER_CHOOSE = Target(
     room="cover",
     source="F: 2026-09",
     primary=Text("选择封面"),
-    fallbacks=(Text("选择封面", exact=False),),
+    fallbacks=(Text(spaced("选择封面")),),
 )
 COVER_SLOT = Target(
     purpose="slots of the two covers, each with its shape as a tip",
     room="cover",
     source="F: 2026-09",
-    primary=Css('[class*="coverControl-"] > [class*="cover-"]'),
-    fallbacks=(Css('xpath=//*[*[contains(text(), "封面3:4") or contains(text(), "封面4:3")]]'),),
+    primary=Css('[class*="coverControl-"] > [class^="cover-"]'),
+    fallbacks=(
+        Css('[class*="coverControl-"] > * > [class^="cover-"]'),
+        Css('xpath=//*[*[contains(text(), "封面3:4") or contains(text(), "封面4:3")]]'),
+    ),
 )
 COVER_NAG = Target(
     purpose="reminder that the landscape cover is missing; Escape closes it",
     room="cover",
     source="F: 2026-09",
     primary=Css('.dy-creator-content-portal:has-text("立即设置")'),
-    fallbacks=(Text("立即设置", exact=False),),
+    fallbacks=(Css('.dy-creator-content-portal:has-text("精选频道")'), Text("立即设置", exact=False)),
 )
 COVER_DIALOG = Target(
     purpose="dialog that sets the covers",
@@ -259,7 +333,28 @@ COVER_DONE = Target(
     room="cover",
     source="F: 2026-09",
     primary=Role("button", "完成"),
-    fallbacks=(Css('button:text-is("完成")'),),
+    fallbacks=(Role("button", spaced("完成")), Text(spaced("完成"))),
+)
+COVER_STEP = Target(
+    purpose="button of the cover dialog that leads to the other shape, and bears that step's name",
+    room="cover",
+    source="F: 2026-09",
+    primary=Role("button", re.compile("^设置[竖横]封面$")),
+    fallbacks=(Role("button", re.compile(r"设\s*置\s*[竖横]\s*封\s*面")),),
+)
+COVER_CLOSE = Target(
+    purpose="what closes the cover dialog",
+    room="cover",
+    source="?: Semi's documentation",
+    primary=Css('[aria-label="close"]'),
+    fallbacks=(Css('[class*="modal-close"]'),),
+)
+CONFIRMATION = Target(
+    purpose="button that says yes to a question of the site",
+    room="cover",
+    source="P: several words for it, 2025-2026",
+    primary=Role("button", re.compile("^(仍然完成|仍要完成|确定|确认|继续)$")),
+    fallbacks=(Role("button", re.compile(r"^\s*(仍\s*[然要]\s*完\s*成|确\s*[定认]|继\s*续)\s*$")),),
 )
 COVER_RECOMMENDED = Target(
     purpose="cover that the site recommends",
@@ -276,7 +371,14 @@ DECLARATION_ROW = Target(
     room="declaration",
     source="F: 2026-07 and 2026-09",
     primary=Text("请选择自主声明"),
-    fallbacks=(Text("添加声明"),),
+    fallbacks=(Text(spaced("请选择自主声明")),),
+)
+DECLARATION_LINK = Target(
+    purpose="link of the older form that opens the declarations",
+    room="declaration",
+    source="F: 2026-03",
+    primary=Text("添加声明"),
+    fallbacks=(Text(spaced("添加声明")),),
 )
 DECLARATION_DIALOG = Target(
     purpose="dialog of the declarations",
@@ -284,6 +386,27 @@ DECLARATION_DIALOG = Target(
     source="F: 2026-07 and 2026-09 (new six), 2026-03 (old six)",
     primary=Css('[role="dialog"]:has([type="radio"]):has-text("声明")'),
     fallbacks=(Css('[role="modal"]:has([type="radio"])'), Css('.semi-modal:has([type="radio"])')),
+)
+DECLARATION_CHOICE = Target(
+    purpose="a choice of the declarations; its text takes no clicks, its label does",
+    room="declaration",
+    source="F: 2026-07 and 2026-09",
+    primary=Css('label:has(input[type="radio"])'),
+    fallbacks=(Css('.semi-radio:has(input[type="radio"])'),),
+)
+DECLARATION_OK = Target(
+    purpose="button that takes the declaration over",
+    room="declaration",
+    source="F: 2026-07 and 2026-09",
+    primary=Role("button", "确定"),
+    fallbacks=(Role("button", spaced("确定")), Text(spaced("确定"))),
+)
+DECLARATION_CANCEL = Target(
+    purpose="button that leaves the declarations",
+    room="declaration",
+    source="F: 2026-07 and 2026-09",
+    primary=Role("button", "取消"),
+    fallbacks=(Role("button", spaced("取消")), Text(spaced("取消"))),
 )
 
 # Schedule
@@ -335,7 +458,7 @@ PANEL_CONFIRM = Target(
     room="schedule",
     source="P: 2026-08",
     primary=Role("button", "确定"),
-    fallbacks=(Text("确定"),),
+    fallbacks=(Role("button", spaced("确定")), Text(spaced("确定"))),
 )
 
 TABLE: tuple[Target, ...] = tuple(value for value in tuple(vars().values()) if isinstance(value, Target))
@@ -344,13 +467,14 @@ TABLE: tuple[Target, ...] = tuple(value for value in tuple(vars().values()) if i
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A state of the page, told by texts (within a line that is at most `slack` characters longer, blanks
-    aside) or by selectors.
+    aside), by selectors of what is visible, or by selectors of what is there though it is `hidden`.
     """
 
     name: str
     source: str
     texts: tuple[str, ...] = ()
     selectors: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     slack: int = 12
 
 
@@ -386,12 +510,29 @@ MARKS = (
         slack=40,
     ),
     Mark(
+        name="face",
+        source="?: that there is such a check is reported, not its texts",
+        texts=("人脸验证", "人脸识别", "刷脸", "扫脸"),
+        slack=24,
+    ),
+    Mark(
         name="captcha",
         source="P: several, 2026",
         texts=("拖动滑块", "完成拼图"),
         selectors=("#captcha_container", "[class*='captcha_verify_container']", ".secsdk-captcha-drag-icon"),
     ),
-    Mark(name="form", source="F: 2026-09", selectors=('input[placeholder*="作品标题"]',)),
+    Mark(
+        name="upload_input",
+        source="F: 2026-09",
+        hidden=tuple(way.selector for way in VIDEO_INPUT.ways if isinstance(way, Css)),
+    ),
+    Mark(
+        name="form",
+        source="F: 2026-09; the title, or else a heading",
+        texts=("发布设置",),
+        slack=0,
+        selectors=('input[placeholder*="作品标题"]',),
+    ),
     Mark(name="uploaded", source="F: 2026-09", texts=("重新上传",), slack=2),
     Mark(name="upload_failed", source="F: 2026-09", texts=("上传失败",), slack=2),
     Mark(name="no_declaration", source="P: several, 2026", texts=("未添加自主声明",), slack=2),

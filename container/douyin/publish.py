@@ -8,11 +8,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import (
+    BrowserFailed,
     CaptchaRequired,
     FormMismatch,
     NoTimeLeft,
@@ -21,18 +23,20 @@ from chalicelib.errors import (
     PageTimeout,
     PlatformBusy,
     PlatformRejected,
+    PlatformUnreachable,
     PublisherError,
     SessionExpired,
     VerificationRequired,
 )
 from container.douyin import cover, form, schedule, topics
 from container.douyin.act import ACTION_MS, find
-from container.douyin.answer import CreateAnswer, item_id_of, refusal
-from container.douyin.declaration import CHOICES, declare
+from container.douyin.answer import CreateAnswers, item_id_of, refusal
+from container.douyin.declaration import CHOICES, declare, is_declared
 from container.douyin.locators import POPOVER_OK, PUBLISH
 from container.douyin.session import refuse_challenges, refuse_strangers
 from container.douyin.sight import Sight, look, look_again
 from container.douyin.upload import UploadWatch, choose_video, open_upload_page
+from container.douyin.verification import Challenge, NextCode
 from container.douyin.works import MANAGE_PATH
 from container.evidence import first_line, note
 
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Visibility = Literal["public", "friends", "private"]
 Progress = Callable[[int], Awaitable[None]]
 
@@ -53,6 +59,10 @@ Progress = Callable[[int], Awaitable[None]]
 _ANSWER_SECONDS = 60.0
 _RESERVE_SECONDS = 10.0
 _CHALLENGE_SECONDS = 3.0
+# The first click, and two more for what challenges have refused.
+_CLICKS = 3
+# A page that goes on by itself after a challenge does so at once; one that has not by then waits for a click.
+_RESEND_SECONDS = 2.0
 _MANAGE_MS = 5_000
 _SLICE_MS = 1_000
 _POPOVER_MS = 1_000
@@ -66,6 +76,9 @@ _PROOFS = (
     *(PlatformRejected, PlatformBusy, FormMismatch, VerificationRequired, CaptchaRequired, SessionExpired),
     OutcomeUnknown,
 )
+
+# What may go wrong between two clicks without anybody having refused anything.
+_PAGE_FAULTS = (PageTimeout, PageChanged, PlatformUnreachable, BrowserFailed, PlaywrightError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +106,23 @@ class Submitted:
 
 
 class Publication:
-    """The steps, in the order in which they are called. `deadline` says how many seconds are left."""
+    """The steps, in the order in which they are called. `deadline` says how many seconds are left.
 
-    def __init__(self, page: Page, origin: str, timeline: Timeline, deadline: Callable[[], float]) -> None:
+    `next_code` is awaited where the site asks for a code that it sends by SMS, with the masked phone
+    (183******91) where the site names it, and again after a wrong code; it raises when nobody gives one. Where
+    there is no such function, the challenge is VerificationRequired.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        origin: str,
+        timeline: Timeline,
+        deadline: Callable[[], float],
+        next_code: NextCode | None = None,
+    ) -> None:
         self._page = page
+        self._next_code = next_code
         self._origin = origin
         self._timeline = timeline
         self._deadline = deadline
@@ -109,7 +135,7 @@ class Publication:
             await self._page.add_locator_handler(
                 POPOVER_OK.on(self._page).first, _close_popover, no_wait_after=True
             )
-            await open_upload_page(self._page, self._origin)
+            await self._past_challenges(partial(open_upload_page, self._page, self._origin))
 
     async def start_upload(self, video: Path) -> None:
         """Hands the video to the page and sees the upload begin."""
@@ -120,12 +146,12 @@ class Publication:
     async def wait_form(self, progress: Progress | None = None) -> None:
         """Waits for the form. Where the site shows it after the upload only, this is the upload's time."""
         async with self._step("wait_form") as step:
-            await self._watch().until("form", progress=progress or step.progress)
+            await self._uploading("form", progress or step.progress)
 
     async def wait_uploaded(self, progress: Progress | None = None) -> None:
         """Waits until the video is whole on the site. `progress` hears percentages."""
         async with self._step("wait_uploaded") as step:
-            await self._watch().until("uploaded", progress=progress or step.progress)
+            await self._uploading("uploaded", progress or step.progress)
 
     async def fill(self, work: Work) -> None:
         """Fills the form. FormMismatch names the field that the site does not take as asked."""
@@ -168,32 +194,37 @@ class Publication:
                 )
 
     async def submit(self, before_click: Callable[[], Awaitable[None]]) -> Submitted:
-        """Clicks 发布, once, after `before_click` has returned; where that raises, nothing is clicked.
+        """Clicks 发布 after `before_click` has returned; where that raises, nothing is clicked.
 
-        What it raises after the click means one of two things. OutcomeUnknown: nobody can tell. Any other error
-        of our tree: the platform or its page has refused, and nothing was published (PlatformRejected and
-        PlatformBusy with the platform's words, FormMismatch, VerificationRequired, CaptchaRequired,
-        SessionExpired).
+        It clicks once. Only where the platform's own answer to the click asks for an SMS code, and `next_code`
+        gives it, the form has to be sent again: `before_click` is awaited before EACH click, and being awaited
+        again means that no earlier click has published anything.
+
+        What else it raises after a click means one of two things. OutcomeUnknown: nobody can tell. Any other
+        error of our tree, or what `before_click` or `next_code` raises: nothing was published, for the platform
+        or its page has refused (PlatformRejected and PlatformBusy in the platform's words, FormMismatch,
+        CaptchaRequired, VerificationRequired, SessionExpired).
         """
         async with self._timeline.step("submit"):
             async with asyncio.timeout(max(0.0, self._working_time())):
-                button = await self._ready_to_click()
-                before = await look(self._page)
-            answer = CreateAnswer(self._page)
+                button = await self._past_challenges(self._ready_to_click)
+            answers = CreateAnswers(self._page)
             try:
-                await before_click()
-            except BaseException:
-                answer.stop()
-                raise
-            try:
-                async with asyncio.timeout(_ANSWER_SECONDS + _RESERVE_SECONDS):
-                    return await self._click(button, answer, before)
-            except _PROOFS:
-                raise
-            except Exception as error:
-                raise OutcomeUnknown(f"After the click: {first_line(error)}") from error
+                for _ in range(_CLICKS):
+                    before, sent = await look(self._page), answers.sent
+                    await _intend(before_click, answers)
+                    try:
+                        return await self._outcome(answers, before, sent, click=button)
+                    except VerificationRequired:
+                        if self._next_code is None or not answers.sent:
+                            raise
+                    sent = answers.sent
+                    button, resent = await self._verify_a_refused_click(self._next_code, answers)
+                    if resent:
+                        return await self._outcome(answers, before, sent)
+                raise VerificationRequired(f"The site asked for an SMS code after each of {_CLICKS} clicks.")
             finally:
-                answer.stop()
+                answers.stop()
 
     async def _ready_to_click(self) -> Locator:
         """Everything that could make the click miss is out of the way before the intent is written."""
@@ -205,26 +236,50 @@ class Publication:
         await button.click(trial=True, timeout=ACTION_MS)
         return button
 
-    async def _click(self, button: Locator, answer: CreateAnswer, before: Sight) -> Submitted:
-        end = time.monotonic() + max(1.0, min(_ANSWER_SECONDS, self._working_time()))
-        await button.click(timeout=ACTION_MS)
+    async def _outcome(
+        self, answers: CreateAnswers, before: Sight, sent: int, *, click: Locator | None = None
+    ) -> Submitted:
+        """Clicks, where there is something to click, and waits for what comes of it. `before` and `sent`: what
+        the page had shown and sent until then.
+        """
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS + _RESERVE_SECONDS):
+                end = time.monotonic() + max(1.0, min(_ANSWER_SECONDS, self._working_time()))
+                if click is not None:
+                    await click.click(timeout=ACTION_MS)
+                return await self._judge(await self._answer(answers, before, sent, end))
+        except _PROOFS as error:
+            if answers.unanswered:
+                raise OutcomeUnknown("The page sent the work more than once; one answer is missing.") from error
+            raise
+        except Exception as error:
+            raise OutcomeUnknown(f"After the click: {first_line(error)}") from error
+
+    async def _answer(self, answers: CreateAnswers, before: Sight, sent: int, end: float) -> str:
+        """The platform's answer. Raises where the page refuses to ask for one, and OutcomeUnknown."""
+        answer = asyncio.create_task(answers.next())
         sight: Sight | None = before
-        while (left := end - time.monotonic()) > 0:
-            looking = asyncio.create_task(look_again(self._page, sight, timeout_ms=min(left * 1000, _SLICE_MS)))
-            try:
-                waiting: set[asyncio.Future[Any]] = {looking, answer.answer}
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if answer.answer.done():
-                    return await self._judge(answer.answer.result())
-                sight = await looking or sight
-            finally:
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)
-            if sight is not None and not answer.sent:
-                _refuse_refusals(sight, before)
+        try:
+            while (left := end - time.monotonic()) > 0:
+                slice_ms = min(left * 1000, _SLICE_MS)
+                looking = asyncio.create_task(look_again(self._page, sight, timeout_ms=slice_ms))
+                try:
+                    waiting: set[asyncio.Future[Any]] = {looking, answer}
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    if answer.done():
+                        return answer.result()
+                    sight = await looking or sight
+                finally:
+                    looking.cancel()
+                    await asyncio.gather(looking, return_exceptions=True)
+                if sight is not None and answers.sent == sent:
+                    _refuse_refusals(sight, before)
+        finally:
+            answer.cancel()
+            await asyncio.gather(answer, return_exceptions=True)
         raise OutcomeUnknown(
             "The platform did not answer the publish request."
-            if answer.sent
+            if answers.sent > sent
             else "The click was made, but the page sent no publish request."
         )
 
@@ -255,6 +310,38 @@ class Publication:
                     return
                 refuse_challenges(sight)
 
+    async def _verify_a_refused_click(
+        self, next_code: NextCode, answers: CreateAnswers
+    ) -> tuple[Locator, bool]:
+        """Passes the challenge that followed a refusal. (The button to click again, whether the page has sent
+        the work by itself instead, as some of the platform's pages do.)
+        """
+        challenge = Challenge(self._page, next_code)
+        sent = answers.sent
+        try:
+            async with asyncio.timeout(max(0.0, self._working_time())):
+                async with self._timeline.step("verification"):
+                    await challenge.pass_by_sms()
+                resent = await answers.sends_more_than(sent, within=_RESEND_SECONDS)
+                return (PUBLISH.on(self._page).first if resent else await self._ready_to_click()), resent
+        except _PAGE_FAULTS as error:
+            # With a right code the page may have sent the work without our seeing it.
+            if challenge.undecided or answers.sent > sent:
+                raise OutcomeUnknown(f"After a code was given: {first_line(error)}") from error
+            raise VerificationRequired(f"The site's panel for the SMS code: {first_line(error)}") from error
+
+    async def _past_challenges(self, do: Callable[[], Awaitable[T]]) -> T:
+        """Does it; again where the site asked for an SMS code first and was given one."""
+        for _ in range(_CLICKS):
+            try:
+                return await do()
+            except VerificationRequired:
+                if self._next_code is None:
+                    raise
+            async with self._timeline.step("verification"):
+                await Challenge(self._page, self._next_code).pass_by_sms()
+        return await do()
+
     @contextlib.asynccontextmanager
     async def _step(self, name: str) -> AsyncIterator[Step]:
         """A step before the click: it ends before the worker's time does, however little the page responds, and
@@ -278,13 +365,23 @@ class Publication:
                 refuse_strangers(sight)
                 refuse_challenges(sight)
 
-    def _watch(self) -> UploadWatch:
+    async def _uploading(self, mark: str, progress: Progress) -> None:
         if self._upload is None:
             raise RuntimeError("start_upload comes first")
-        return self._upload
+        await self._past_challenges(partial(self._upload.until, mark, progress=progress))
 
     def _working_time(self) -> float:
         return self._deadline() - _RESERVE_SECONDS
+
+
+async def _intend(before_click: Callable[[], Awaitable[None]], answers: CreateAnswers) -> None:
+    """Awaits it. OutcomeUnknown where the page sends the work meanwhile, by itself."""
+    sent = answers.sent
+    try:
+        await before_click()
+    finally:
+        if answers.sent > sent:
+            raise OutcomeUnknown("The page sent the work by itself, before the click.")
 
 
 async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIterator[tuple[str, str]]:
@@ -302,7 +399,7 @@ async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIte
     empty = await cover.empty_slots(page)
     if work.cover is not None and empty:
         yield "cover_path", f"no picture stands in {'、'.join(empty)}"
-    if declared is not None and not await page.get_by_text(declared, exact=True).first.is_visible():
+    if declared is not None and not await is_declared(page, declared):
         yield "claim_type", f"the form does not show the declaration {declared}"
     visibility = form.VISIBILITY_LABELS[work.visibility]
     if not await form.is_chosen(page, visibility):
@@ -326,7 +423,7 @@ def _refuse_refusals(sight: Sight, before: Sight) -> None:
     if sight.shows("login") and not sight.shows("creator", "form"):
         raise SessionExpired("The session ended before the work was sent.")
     for toast in sight.toasts:
-        if toast not in before.toasts and any(words in toast for words in _REFUSALS):
+        if toast not in before.toasts and any(words in topics.squeeze(toast) for words in _REFUSALS):
             raise refusal(toast)
 
 

@@ -69,18 +69,17 @@ async def _by_panel(page: Page, field: Locator, wanted: str) -> None:
     panel = await _open_panel(page, field)
     cell = DATE_CELL.on(panel).and_(page.locator(f'[title="{day}"]')).first
     if not await reaches(cell, "visible", timeout_ms=_MONTH_MS):
-        await DATE_NEXT_MONTH.on(panel).first.click(timeout=_READ_MS)
+        await (await find(panel, DATE_NEXT_MONTH, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
     if await reaches(cell.and_(DATE_DEAD.on(panel, visible=False)), "attached", timeout_ms=0):
         raise FormMismatch(f"The site does not let {day} be chosen.", field="schedule_time")
     await cell.click(timeout=_READ_MS)
-    await TIME_SWITCH.on(panel).first.click(timeout=_READ_MS)
+    await (await find(panel, TIME_SWITCH, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
     for unit, value in zip(("hour", "minute"), time.split(":"), strict=True):
         wheel = panel.locator(f'[class*="list-{unit}"]')
         # The chosen one carries its unit: 08时.
-        await wheel.locator("li", has_text=re.compile(rf"^\s*{value}\s*[时分点]?\s*$")).first.click(
-            timeout=_READ_MS
-        )
-    await PANEL_CONFIRM.on(panel).first.click(timeout=_READ_MS)
+        line = re.compile(rf"^\s*{value}\s*[时分点]?\s*$")
+        await wheel.get_by_text(line).first.click(timeout=_READ_MS)
+    await (await find(panel, PANEL_CONFIRM, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
 
 
 async def _by_typing(page: Page, field: Locator, wanted: str) -> None:

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 
-async def ensure_logged_in(page: Page, *, timeout_ms: float) -> None:
-    """Waits until the page shows whether somebody is logged in.
+async def ensure_logged_in(page: Page, *, timeout_ms: float) -> Sight:
+    """Waits until the page shows that somebody is logged in.
 
     SessionExpired on proof: the login panel, whether the site went to its front page (and kept the wanted
     address in `redirect_url`) or shows the panel in place. CaptchaRequired and VerificationRequired where one
     stands in the way. PageTimeout where the page shows neither: a slow network proves nothing.
     """
+    return await _wait_for(page, "creator", timeout_ms=timeout_ms)
+
+
+async def wait_past_challenges(page: Page, mark: str, *, timeout_ms: float) -> Sight:
+    """Waits until the page shows the mark, and no challenge in its way. Raises as `ensure_logged_in` does."""
+    return await _wait_for(page, mark, timeout_ms=timeout_ms, unchallenged=True)
+
+
+async def _wait_for(page: Page, mark: str, *, timeout_ms: float, unchallenged: bool = False) -> Sight:
     sight: Sight | None = None
     end = time.monotonic() + timeout_ms / 1000
     while (left := end - time.monotonic()) > 0:
@@ -27,8 +36,10 @@ async def ensure_logged_in(page: Page, *, timeout_ms: float) -> None:
         if sight is None:
             break
         refuse_strangers(sight)
-        if sight.shows("creator"):
-            return
+        if unchallenged:
+            refuse_challenges(sight)
+        if sight.shows(mark):
+            return sight
     raise PageTimeout(f"The page showed nothing that is known within {timeout_ms / 1000:.0f} s.")
 
 
@@ -47,6 +58,8 @@ def refuse_challenges(sight: Sight) -> None:
     """VerificationRequired or CaptchaRequired where the page shows one of them."""
     if sight.shows("captcha"):
         raise CaptchaRequired("The site asks for a captcha.")
+    if sight.shows("face"):
+        raise VerificationRequired("The site wants to see the face of the account's owner, by a code to scan.")
     if sight.shows("identity"):
         raise VerificationRequired(
             f"The site asks for an SMS code sent to {sight.phone or 'the account’s phone'}."

@@ -93,7 +93,13 @@ def _selectors(target: Target) -> list[str]:
 
 _TABLE: dict[str, Any] = {
     "marks": [
-        {"name": mark.name, "texts": mark.texts, "selectors": mark.selectors, "slack": mark.slack}
+        {
+            "name": mark.name,
+            "texts": mark.texts,
+            "selectors": mark.selectors,
+            "hidden": mark.hidden,
+            "slack": mark.slack,
+        }
         for mark in MARKS
     ],
     "images": _selectors(QR_IMAGE),
@@ -121,7 +127,10 @@ _LOOK = r"""
   const lines = text.split("\n").map(squeeze).filter(Boolean);
   const said = (mark) =>
     mark.texts.some((t) => lines.some((line) => line.includes(t) && line.length <= t.length + mark.slack));
-  const marks = table.marks.filter((mark) => said(mark) || first(mark.selectors)).map((mark) => mark.name);
+  const there = (mark) => mark.hidden.some((selector) => document.querySelector(selector));
+  const marks = table.marks
+    .filter((mark) => said(mark) || first(mark.selectors) || there(mark))
+    .map((mark) => mark.name);
   const all = lines.join("\n");
   const percent = /上传中\D{0,3}(\d{1,3})%/.exec(all);
   const phone = /1\d{2}\*{4,6}\d{2,4}/.exec(all);

@@ -23,6 +23,7 @@ from container.douyin.locators import (
     SUGGESTION_NAME,
     TOPIC_CHIP,
 )
+from container.evidence import note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
 
 _SUGGESTIONS_MS = 8_000
+# Once there are suggestions, the right one is among them or it does not come.
+_SETTLED_MS = 1_500
+_BY_BLANK_MS = 1_500
 _ATTEMPTS = 3
 
 
@@ -67,8 +71,18 @@ async def add_topics(page: Page, tags: Sequence[str]) -> None:
         text = await editor.inner_text(timeout=ACTION_MS)
         blank = "" if not text.strip() or text[-1].isspace() else " "
         await editor.press_sequentially(f"{blank}#{tag}", timeout=ACTION_MS)
-        await _choose(page, tag)
-        if not await reaches(TOPIC_CHIP.on(editor).nth(number - 1), "attached"):
+        chip = TOPIC_CHIP.on(editor).nth(number - 1)
+        offered = await _choose(page, tag)
+        if offered is not None:
+            # Now and then a blank makes a topic of a word that was not suggested.
+            await page.keyboard.press("Space")
+            if await reaches(chip, "attached", timeout_ms=_BY_BLANK_MS):
+                note(f"#{tag} was not suggested; a blank made it a topic")
+                continue
+            raise FormMismatch(
+                f"The site suggests no topic #{tag}; it offers {', '.join(offered) or 'none'}.", field="tags"
+            )
+        if not await reaches(chip, "attached"):
             raise FormMismatch(f"The site did not take #{tag} as a topic.", field="tags")
 
 
@@ -112,15 +126,16 @@ async def _escape(layer: Locator) -> None:
         await layer.page.keyboard.press("Escape")
 
 
-async def _choose(page: Page, tag: str) -> None:
-    name = SUGGESTION_NAME.on(page).filter(visible=True).filter(has_text=_whole(tag)).first
-    if not await reaches(name, "visible", timeout_ms=_SUGGESTIONS_MS):
-        offered = await SUGGESTION_NAME.on(page).all_inner_texts()
-        raise FormMismatch(
-            f"The site suggests no topic #{tag}; it offers {', '.join(offered) or 'none'}.", field="tags"
-        )
+async def _choose(page: Page, tag: str) -> list[str] | None:
+    """Takes the suggestion; where there is none of this name, what is suggested instead."""
+    names = SUGGESTION_NAME.on(page)
+    name = names.filter(has_text=_whole(tag)).first
+    await reaches(names, "visible", timeout_ms=_SUGGESTIONS_MS)
+    if not await reaches(name, "visible", timeout_ms=_SETTLED_MS):
+        return [squeeze(offered) for offered in await names.all_inner_texts()]
     item = SUGGESTION.on(page).filter(has=page.locator(":scope *", has_text=_whole(tag))).first
     await (item if await item.count() else name).click(timeout=ACTION_MS)
+    return None
 
 
 def _whole(tag: str) -> re.Pattern[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.errors import PageChanged, PageTimeout, PlatformBusy, PlatformRejected
 from container.douyin.act import ACTION_MS, expect, find, reaches
-from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, VIDEO_INPUT
-from container.douyin.session import ensure_logged_in, refuse_challenges, refuse_strangers
+from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, UPLOAD_CANCEL, VIDEO_INPUT
+from container.douyin.session import refuse_challenges, refuse_strangers, wait_past_challenges
 from container.douyin.sight import Sight, look_again
 from container.evidence import note
 
@@ -27,13 +27,15 @@ _RETRIES = 2
 
 
 async def open_upload_page(page: Page, origin: str) -> None:
-    """Opens the upload page; drops a draft of an earlier visit. Raises SessionExpired on proof."""
+    """Opens the upload page; drops a draft of an earlier visit.
+
+    SessionExpired on proof; VerificationRequired or CaptchaRequired where the site asks for one first.
+    """
     await page.goto(f"{origin}{UPLOAD_PATH}", wait_until="commit", timeout=_OPEN_MS)
-    await ensure_logged_in(page, timeout_ms=_OPEN_MS)
-    await find(page, VIDEO_INPUT, timeout_ms=_OPEN_MS, visible=False)
+    await wait_past_challenges(page, "upload_input", timeout_ms=_OPEN_MS)
     draft = DRAFT_GIVE_UP.on(page).first
     if await draft.is_visible():
-        await draft.click(timeout=ACTION_MS)
+        await (await find(page, DRAFT_GIVE_UP)).click(timeout=ACTION_MS)
         await expect(draft, "hidden", DRAFT_GIVE_UP.purpose)
         note("an unfinished video of an earlier visit was dropped")
 
@@ -85,7 +87,15 @@ class UploadWatch:
                 await self._retry()
             elif sight.shows(*marks):
                 return
+        await self._cancel()
         raise PageTimeout("The upload stands still, or did not end before the worker's time did.")
+
+    async def _cancel(self) -> None:
+        """Leaves no half of an upload behind: the next attempt starts with a whole page."""
+        if await UPLOAD_CANCEL.on(self._page).count():
+            note("the upload stood still; it was canceled")
+            await (await find(self._page, UPLOAD_CANCEL)).click(timeout=ACTION_MS)
+            await expect(UPLOAD_CANCEL.on(self._page), "hidden", UPLOAD_CANCEL.purpose)
 
     async def _retry(self) -> None:
         if self._retries == _RETRIES:

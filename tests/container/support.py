@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from container.browser import Browser
     from container.douyin.publish import Submitted
+    from container.douyin.verification import NextCode
 
 MEDIA = Path(__file__).parents[2] / "local" / "standins" / "douyin" / "media"
 VIDEO, COVER = MEDIA / "demo.mp4", MEDIA / "demo.png"
@@ -57,6 +58,10 @@ class Site:
 
     def publish_requests(self) -> int:
         return int(self.get("/admin/state")["counters"].get("create_v2_requests", 0))
+
+    def sms(self, user: str = XIAOMAN) -> str:
+        """The code that the phone got last."""
+        return str(self.get(f"/phone/api/sms?user={user}")[0]["code"])
 
     def scan(self, png: bytes) -> str:
         """The phone looks at a code; the code's token."""
@@ -101,6 +106,7 @@ class Visit:
 
     page: Page
     publication: Publication
+    timeline: Timeline
     entries: list[dict[str, Any]] = field(default_factory=list)
 
     def entry(self, name: str) -> dict[str, Any]:
@@ -112,7 +118,13 @@ class Visit:
 
 
 @contextlib.asynccontextmanager
-async def visit(browser: Browser, site: Site, *, session: dict[str, Any] | None = None) -> AsyncIterator[Visit]:
+async def visit(
+    browser: Browser,
+    site: Site,
+    *,
+    session: dict[str, Any] | None = None,
+    next_code: NextCode | None = None,
+) -> AsyncIterator[Visit]:
     """A page with a session (a fresh one unless given), nowhere yet."""
     async with browser.context(storage_state=session or site.log_in()) as context:
         page = await open_page(context)
@@ -122,8 +134,9 @@ async def visit(browser: Browser, site: Site, *, session: dict[str, Any] | None 
             entries.append(entry)
 
         end = time.monotonic() + _SECONDS
-        publication = Publication(page, site.origin, Timeline(keep), lambda: end - time.monotonic())
-        yield Visit(page, publication, entries)
+        timeline = Timeline(keep)
+        publication = Publication(page, site.origin, timeline, lambda: end - time.monotonic(), next_code)
+        yield Visit(page, publication, timeline, entries)
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from . import declarations, upload
+from . import declarations, passport, upload
 from .site import json_object, logged_out, origin_of, session_of, site_of
 from .users import USERS
 
@@ -33,6 +33,7 @@ async def config(request: Request) -> Response:
         "salt": site.salt if scenario["hashes"] == "random" else "",
         "seen": sorted(session.seen) if session else [],
         "draft": upload.unfinished(site, session) if session and scenario["draft_bar"] == "on" else None,
+        "challenge": passport.entry_challenge(site, session) if session else None,
         "declarations": [asdict(option) for option in declarations.options(scenario["declaration"])],
     }
     return JSONResponse(answer, headers=_FRESH)

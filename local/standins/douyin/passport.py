@@ -1,4 +1,4 @@
-"""Logging in: QR codes, the cookies of a session, and the second verification by SMS.
+"""Logging in: QR codes, the cookies of a session, and the challenges: SMS, face, captcha.
 
 ``get_qrcode`` and ``check_qrconnect`` answer with the statuses measured in July 2026: ``new``, ``scanned``,
 ``confirmed``, ``refused``, ``expired``. A confirmed code gives its cookies to the first browser that asks.
@@ -22,19 +22,21 @@ from .users import USERS, User
 
 _SESSION_LIFE = 60 * 24 * 3600
 _RISK = "该二维码异常"
-_SMS_PAUSE = 60
 _MAX_WRONG = 5
 
 
 async def get_qrcode(request: Request) -> Response:
     """A new code: ``{"data": {"qrcode": base64 PNG, "qrcode_svg", "token", "expire_time", …}}``."""
     site = site_of(request)
+    if site.scenario.value("captcha") == "login":
+        challenge = open_captcha(site, "login")
+        if challenge is not None:
+            return JSONResponse({"data": challenge, "error_code": 1105, "message": "error"})
     token = secrets.token_hex(17)
     target = f"{origin_of(request)}/phone?token={token}"
     code = segno.make(target, error="q")
-    png, svg = io.BytesIO(), io.BytesIO()
+    png = io.BytesIO()
     code.save(png, kind="png", scale=5, border=2)
-    code.save(svg, kind="svg", border=2, omitsize=True, xmldecl=False, svgclass=None, lineclass=None)
     now = clock.now()
     expires = now + site.scenario.number("qr_life")
     site.store.run(
@@ -45,7 +47,7 @@ async def get_qrcode(request: Request) -> Response:
         {
             "data": {
                 "qrcode": base64.b64encode(png.getvalue()).decode(),
-                "qrcode_svg": svg.getvalue().decode(),
+                "qrcode_svg": _drawn(code),
                 "qrcode_index_url": target,
                 "token": token,
                 "expire_time": int(expires),
@@ -73,12 +75,14 @@ async def check_qrconnect(request: Request) -> Response:
 
     user = USERS[qr["user"]]
     if site.scenario.value("second_verification", user.uid) in {"login", "both"}:
-        challenge = open_challenge(site, user, f"qr:{qr['token']}")
+        challenge = open_identity(site, user, f"qr:{qr['token']}")
         if challenge is not None:
             return JSONResponse({"data": challenge, "error_code": 2046, "message": "error"})
     if site.store.run("UPDATE qr SET claimed = 1 WHERE token = ? AND claimed = 0", (qr["token"],)) == 0:
         return JSONResponse({"data": {"status": "expired"}, "error_code": 0, "message": "success"})
-    data["redirect_url"] = f"{origin_of(request)}/creator-micro/home"
+    fronted = site.scenario.value("login_lands", user.uid) == "front"
+    path = "/?is_new_connect=0&is_new_user=0" if fronted else "/creator-micro/home"
+    data["redirect_url"] = f"{origin_of(request)}{path}"
     response = JSONResponse({"data": data, "error_code": 0, "message": "success"})
     _open_session(site, user, response)
     return response
@@ -90,14 +94,15 @@ async def send_code(request: Request) -> Response:
     ticket = _ticket(site, (await json_object(request)).get("verify_ticket"))
     if ticket is None:
         return _passport_error(4, "验证已失效，请重新操作")
-    if clock.now() - ticket["sent_at"] < _SMS_PAUSE:
+    pause = site.scenario.number("sms_pause", ticket["user"])
+    if clock.now() - ticket["sent_at"] < pause:
         return _passport_error(1206, "操作太频繁，请稍后再试")
     site.store.run(
         "UPDATE tickets SET code = ?, sent_at = ?, wrong = 0 WHERE ticket = ?",
         (f"{secrets.randbelow(1_000_000):06d}", clock.now(), ticket["ticket"]),
     )
     site.store.count("sms_sent")
-    return JSONResponse({"data": {"retry_time": _SMS_PAUSE}, "error_code": 0, "message": "success"})
+    return JSONResponse({"data": {"retry_time": pause}, "error_code": 0, "message": "success"})
 
 
 async def validate_code(request: Request) -> Response:
@@ -115,10 +120,17 @@ async def validate_code(request: Request) -> Response:
         site.store.run("UPDATE tickets SET wrong = wrong + 1 WHERE ticket = ?", (ticket["ticket"],))
         site.refuse(request, "wrong SMS code", ticket["user"])
         return _passport_error(1202, "验证码错误，请重新输入")
-    site.store.run("UPDATE tickets SET passed = 1 WHERE ticket = ?", (ticket["ticket"],))
-    kind, _, subject = ticket["subject"].partition(":")
-    if kind == "session":
-        site.store.run("UPDATE sessions SET publish_verified = 1 WHERE sessionid = ?", (subject,))
+    _pass(site, ticket)
+    return JSONResponse({"data": {}, "error_code": 0, "message": "success"})
+
+
+async def solve_captcha(request: Request) -> Response:
+    """The puzzle was solved; nobody looks how."""
+    site = site_of(request)
+    ticket = _ticket(site, (await json_object(request)).get("verify_ticket"))
+    if ticket is None or not ticket["subject"].startswith("captcha:"):
+        return _passport_error(4, "验证已失效，请重新操作")
+    _pass(site, ticket)
     return JSONResponse({"data": {}, "error_code": 0, "message": "success"})
 
 
@@ -174,28 +186,67 @@ def refuse(site: Site, qr: Row, reason: str = "") -> None:
     )
 
 
-def open_challenge(site: Site, user: User, subject: str) -> dict[str, Any] | None:
-    """The challenge to show for a QR or a session, or None once it was passed."""
-    ticket = site.store.row("SELECT * FROM tickets WHERE subject = ?", (subject,))
-    if ticket is not None and ticket["passed"]:
-        return None
-    name = ticket["ticket"] if ticket else secrets.token_hex(16)
+def open_identity(site: Site, user: User, subject: str) -> dict[str, Any] | None:
+    """身份验证 for a QR or a session: ``{"kind": "sms" | "face", …}``, or None once it was passed."""
+    ticket = _open_ticket(site, user.uid, subject)
     if ticket is None:
-        site.store.run(
-            "INSERT INTO tickets (ticket, user, subject) VALUES (?, ?, ?)", (name, user.uid, subject)
-        )
-    return {
-        "verify_ticket": name,
-        "mobile": user.masked_phone,
-        "verify_ways": ["mobile_sms_verify", "mobile_up_sms_verify", "pwd_verify"],
-    }
+        return None
+    challenge = {"verify_ticket": ticket, "mobile": user.masked_phone}
+    if site.scenario.value("verification", user.uid) == "face":
+        code = segno.make(f"face-verification:{ticket}", error="q")
+        return challenge | {"kind": "face", "verify_ways": ["face_verify"], "qrcode_svg": _drawn(code)}
+    ways = ["mobile_sms_verify", "mobile_up_sms_verify", "pwd_verify"]
+    return challenge | {"kind": "sms", "verify_ways": ways}
+
+
+def open_captcha(site: Site, subject: str) -> dict[str, Any] | None:
+    """``{"kind": "captcha", …}``, or None once it was solved."""
+    ticket = _open_ticket(site, "", f"captcha:{subject}")
+    return {"kind": "captcha", "verify_ticket": ticket} if ticket else None
 
 
 def publish_challenge(site: Site, session: Session) -> dict[str, Any] | None:
-    """The first publish of a login asks for an SMS code when the scenario says so."""
-    if site.scenario.value("second_verification", session.user.uid) not in {"publish", "both"}:
-        return None
-    return open_challenge(site, session.user, f"session:{session.sessionid}")
+    """What the first publish of a login asks for, where the scenario says so."""
+    return _session_challenge(site, session, {"publish", "both"}, "publish")
+
+
+def entry_challenge(site: Site, session: Session) -> dict[str, Any] | None:
+    """What the first visit of the upload page asks for, where the scenario says so."""
+    return _session_challenge(site, session, {"enter"}, "enter")
+
+
+def _session_challenge(site: Site, session: Session, identity: set[str], captcha: str) -> dict[str, Any] | None:
+    uid = session.user.uid
+    if site.scenario.value("captcha", uid) == captcha:
+        challenge = open_captcha(site, session.sessionid)
+        if challenge is not None:
+            return challenge
+    if site.scenario.value("second_verification", uid) in identity:
+        return open_identity(site, session.user, f"session:{session.sessionid}")
+    return None
+
+
+def _open_ticket(site: Site, uid: str, subject: str) -> str | None:
+    """The ticket of a challenge; None once it was passed."""
+    ticket = site.store.row("SELECT * FROM tickets WHERE subject = ?", (subject,))
+    if ticket is not None:
+        return None if ticket["passed"] else str(ticket["ticket"])
+    name = secrets.token_hex(16)
+    site.store.run("INSERT INTO tickets (ticket, user, subject) VALUES (?, ?, ?)", (name, uid, subject))
+    return name
+
+
+def _pass(site: Site, ticket: Row) -> None:
+    site.store.run("UPDATE tickets SET passed = 1 WHERE ticket = ?", (ticket["ticket"],))
+    kind, _, subject = ticket["subject"].partition(":")
+    if kind == "session":
+        site.store.run("UPDATE sessions SET publish_verified = 1 WHERE sessionid = ?", (subject,))
+
+
+def _drawn(code: segno.QRCode) -> str:
+    svg = io.BytesIO()
+    code.save(svg, kind="svg", border=2, omitsize=True, xmldecl=False, svgclass=None, lineclass=None)
+    return svg.getvalue().decode()
 
 
 def _open_session(site: Site, user: User, response: Response) -> None:
@@ -223,5 +274,6 @@ routes = [
     Route("/passport/web/check_qrconnect/", check_qrconnect),
     Route("/passport/web/send_code/", send_code, methods=["POST"]),
     Route("/passport/web/validate_code/", validate_code, methods=["POST"]),
+    Route("/passport/web/solve_captcha/", solve_captcha, methods=["POST"]),
     Route("/web/api/media/user/info/", user_info),
 ]

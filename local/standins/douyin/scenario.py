@@ -2,6 +2,7 @@
 
 Adding one takes a line in ``SWITCHES`` and a ``value()`` or ``spend()`` where it acts; pages read them from
 ``/site/config``. Values that end in ``_once`` (and ``session_dies``) act the first time after they were set.
+They combine freely.
 """
 
 import json
@@ -58,7 +59,21 @@ SWITCHES: Mapping[str, Switch] = {
     "logged_out": _one_of(
         "redirect", "stay", does="logged-out visits go to / or show the login panel in place"
     ),
-    "second_verification": _one_of("off", "login", "publish", "both", does="where 身份验证 is asked for"),
+    "login_lands": _one_of(
+        "home", "front", does="a login leads to the home page, or is left at /?is_new_connect=0&is_new_user=0"
+    ),
+    "second_verification": _one_of(
+        *("off", "login", "publish", "both", "enter"),
+        does="where 身份验证 is asked for: after the scan, at the first publish, on entering the upload page",
+    ),
+    "verification": _one_of(
+        "sms", "face", does="身份验证 by an SMS code, or by a QR code for a look at the face"
+    ),
+    "after_verification": _one_of(
+        "form", "resend", does="what passing at a publish leads to: the form again, or the work is sent at once"
+    ),
+    "sms_pause": _number(60, 1, 3600, does="seconds until another SMS can be asked for"),
+    "captcha": _one_of("off", "login", "enter", "publish", does="where a puzzle has to be solved"),
     "post_page": _one_of("v2", "v1", does="address of the post page; v1 renders its form at once"),
     "form": _one_of("late", "early", does="v2 renders its form after the upload, or while it runs"),
     "description": _one_of("empty", "filename", does="what the description starts with"),
@@ -66,14 +81,44 @@ SWITCHES: Mapping[str, Switch] = {
     "declaration_skip": _one_of("refused", "allowed", does="whether 直接发布 works without a declaration"),
     "popovers": _one_of("on", "off", does="shepherd popovers on the first visit of a login"),
     "draft_bar": _one_of("on", "off", does="offer to go on with an unfinished upload"),
-    "upload": _timed("ok", "fail_once", does="fail the next upload, or delay each part"),
-    "session_dies": _one_of("never", "during_upload", does="the login ends at the next part of an upload"),
+    "upload": _timed(
+        "ok", "fail_once", "fail", "stall", does="fail the next upload or all of them, hold or delay each part"
+    ),
+    "session_dies": _one_of(
+        "never",
+        "during_upload",
+        "at_publish",
+        does="the login ends at the next part of an upload, or at create_v2",
+    ),
+    "topics": _one_of(
+        *("suggested", "missing", "by_space"),
+        does="a topic is suggested by its name; or only others are; or it becomes one when a blank follows it",
+    ),
     "cover": _one_of("mandatory", "optional", does="whether a work needs a cover"),
-    "cover_confirm": _one_of("off", "on", does="ask again when only one of the two covers is set"),
+    "cover_first": _one_of(
+        "clicked",
+        "vertical",
+        "horizontal",
+        does="the step at which the cover dialog opens, whichever slot it was",
+    ),
+    "cover_confirm": _one_of(
+        "off", "on", "always", does="ask again at 完成 when only one of the two covers is set, or always"
+    ),
+    "cover_residual": _one_of(
+        "off", "on", does="the cover dialog stays open after 完成, though it has done its work"
+    ),
     "publish": _timed("ok", "busy_once", "rejected", "lost", does="what create_v2 answers, and when"),
+    "rejection": _one_of(
+        *("violation", "review", "forbidden", "failed", "duplicate"),
+        does="in which words publish=rejected refuses",
+    ),
     "item_id": _one_of("string", "number", does="JSON type of create_v2's item_id"),
     "works_lag": _number(0, 0, 86400, does="seconds until a new work shows in the works list"),
     "hashes": _one_of("captured", "random", does="suffixes of class names: as captured, or new in every run"),
+    "drift": _one_of(
+        *("off", "spaces", "wrappers", "tags"),
+        does="a small redesign: blanks within texts, elements around elements, other tags than captured",
+    ),
 }
 
 

@@ -32,6 +32,10 @@ class Site:
             (clock.now(), user, f"{request.method} {request.url.path}", reason),
         )
 
+    def end(self, session: "Session") -> None:
+        """The platform forgets a login."""
+        self.store.run("UPDATE sessions SET alive = 0 WHERE sessionid = ?", (session.sessionid,))
+
 
 @dataclass(frozen=True)
 class Session:
@@ -68,6 +72,12 @@ def origin_of(request: Request) -> str:
 def logged_out() -> Response:
     """What the site's own API says to a stranger."""
     return JSONResponse({"status_code": 8, "status_msg": "用户未登录"})
+
+
+async def until_gone(request: Request, site: Site) -> None:
+    """Never answer: hold the request until its client gives up or the site stops."""
+    while not site.stopping.is_set() and not await request.is_disconnected():  # noqa: ASYNC110 - two events
+        await asyncio.sleep(0.05)
 
 
 class BadBodyError(ValueError):

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from . import clock, images, mp4
-from .site import Session, Site, logged_out, session_of, site_of
+from .site import Session, Site, logged_out, session_of, site_of, until_gone
 from .store import Row
 
 PART_SIZE = 5 * 1024 * 1024
@@ -78,8 +78,11 @@ async def receive(request: Request) -> Response:
     if request.query_params.get("phase") == "finish":
         return await _finish(request, upload, session)
     if site.scenario.spend("session_dies", "during_upload", session.user.uid):
-        site.store.run("UPDATE sessions SET alive = 0 WHERE sessionid = ?", (session.sessionid,))
+        site.end(session)
         return logged_out()
+    if site.scenario.value("upload", session.user.uid) == "stall":
+        await until_gone(request, site)
+        return Response(status_code=499)
     await asyncio.sleep(site.scenario.delay("upload", session.user.uid))
     return await _part(request, upload, session)
 
@@ -135,7 +138,8 @@ async def _write(request: Request, path: Path, offset: int, length: int) -> str:
 async def _finish(request: Request, upload: Row, session: Session) -> Response:
     site = site_of(request)
     path = site.store.blob(upload["video_id"])
-    if site.scenario.spend("upload", "fail_once", session.user.uid):
+    fails = site.scenario.value("upload", session.user.uid) == "fail"
+    if fails or site.scenario.spend("upload", "fail_once", session.user.uid):
         return _reject(request, upload, session, "the scenario fails this upload")
     parts = site.store.row("SELECT SUM(size) AS size FROM parts WHERE video_id = ?", (upload["video_id"],))
     if parts is None or parts["size"] != upload["size"]:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import clock, declarations, passport
-from .site import Session, Site, json_object, logged_out, session_of, site_of
+from .site import Session, Site, json_object, logged_out, session_of, site_of, until_gone
 from .store import Row
 
 _TITLE_MAX, _TEXT_MAX, _TOPICS_MAX = 30, 1000, 5
@@ -20,6 +20,21 @@ _SOONEST, _LATEST = 2 * 3600, 14 * 24 * 3600
 # The form offers now + 2 h; filling the rest of it must not make that offer invalid.
 _SLACK = 300
 VISIBILITY = {0: "公开", 1: "仅自己可见", 2: "好友可见"}
+
+
+_CHALLENGES = {
+    "sms": (2046, "请先完成身份验证"),
+    "face": (2046, "请先完成身份验证"),
+    "captcha": (2154, "请完成安全验证"),
+}
+# Words of refusals that creators report (2025-2026); the codes are made up.
+_REJECTIONS = {
+    "violation": (4021, "内容违规，不可发布"),
+    "review": (4022, "审核不通过，请修改后重新发布"),
+    "forbidden": (4023, "操作失败，该账号暂不可发布作品"),
+    "failed": (4024, "发布失败，请检查作品后重新提交"),
+    "duplicate": (4025, "提交失败，请勿重复发布相同作品"),
+}
 
 
 class InvalidWorkError(ValueError):
@@ -38,10 +53,14 @@ async def create_v2(request: Request) -> Response:
     if session is None:
         return logged_out()
     uid = session.user.uid
+    if site.scenario.spend("session_dies", "at_publish", uid):
+        site.end(session)
+        return logged_out()
     challenge = passport.publish_challenge(site, session)
     if challenge is not None:
-        site.refuse(request, "identity challenge", uid)
-        return JSONResponse({"status_code": 2046, "status_msg": "请先完成身份验证", "data": challenge})
+        site.refuse(request, f"challenge: {challenge['kind']}", uid)
+        code, words = _CHALLENGES[challenge["kind"]]
+        return JSONResponse({"status_code": code, "status_msg": words, "data": challenge})
     try:
         _moderate(site, session)
         body = await json_object(request)
@@ -52,7 +71,7 @@ async def create_v2(request: Request) -> Response:
         return JSONResponse({"status_code": code, "status_msg": str(error)})
     item_id = _accept(site, session, record, video_id, body)
     if site.scenario.value("publish", uid) == "lost":
-        await _until_gone(request, site)
+        await until_gone(request, site)
         return Response(status_code=499)
     await asyncio.sleep(site.scenario.delay("publish", uid))
     answer: dict[str, Any] = {"status_code": 0, "status_msg": "", "item_id": item_id}
@@ -93,10 +112,13 @@ async def work_list(request: Request) -> Response:
 
 async def suggest_topics(request: Request) -> Response:
     """Topics for what was typed after ``#``: the word itself first, then neighbours."""
-    if session_of(request) is None:
+    session = session_of(request)
+    if session is None:
         return logged_out()
     keyword = request.query_params.get("keyword", "").strip()
     names = [keyword, *(keyword + tail for tail in ("日常", "教程", "分享", "挑战"))] if keyword else list(_HOT)
+    if keyword and site_of(request).scenario.value("topics", session.user.uid) != "suggested":
+        names = names[1:]
     return JSONResponse(
         {
             "status_code": 0,
@@ -105,6 +127,14 @@ async def suggest_topics(request: Request) -> Response:
             ],
         }
     )
+
+
+async def make_topic(request: Request) -> Response:
+    """The topic that a word becomes without having been suggested."""
+    if session_of(request) is None:
+        return logged_out()
+    name = request.query_params.get("name", "").strip()
+    return JSONResponse({"status_code": 0, "topic": {"cha_name": name, "cid": topic_id(name)}})
 
 
 _HOT = ("日常vlog", "记录美好生活", "美食教程", "城市漫步", "旅行推荐官")
@@ -124,7 +154,8 @@ def _moderate(site: Site, session: Session) -> None:
     if site.scenario.spend("publish", "busy_once", session.user.uid):
         raise InvalidWorkError("服务器开小差了，请稍后再试", 10006)
     if site.scenario.value("publish", session.user.uid) == "rejected":
-        raise InvalidWorkError("内容违规，不可发布", 4021)
+        code, words = _REJECTIONS[str(site.scenario.value("rejection", session.user.uid))]
+        raise InvalidWorkError(words, code)
 
 
 def _accept(
@@ -295,14 +326,9 @@ def _new_item_id() -> str:
     return str(7_500_000_000_000_000_000 + time.time_ns() % 400_000_000_000_000_000)
 
 
-async def _until_gone(request: Request, site: Site) -> None:
-    """Never answer: hold the request until its client gives up or the site stops."""
-    while not site.stopping.is_set() and not await request.is_disconnected():  # noqa: ASYNC110 - two events
-        await asyncio.sleep(0.05)
-
-
 routes = [
     Route("/web/api/media/aweme/create_v2/", create_v2, methods=["POST"]),
     Route("/janus/douyin/creator/pc/work_list", work_list),
     Route("/aweme/v1/search/challengesug/", suggest_topics),
+    Route("/aweme/v1/challenge/create/", make_topic),
 ]

@@ -9,10 +9,10 @@ export async function call(path, body) {
 }
 
 /** POST bytes with their CRC-32, as the upload hosts want them. */
-export async function send(path, blob, headers = {}) {
+export async function send(path, blob, headers = {}, signal = undefined) {
   const crc = crc32(new Uint8Array(await blob.arrayBuffer()));
   const all = { ...headers, "Content-CRC32": crc, "Content-Type": "application/octet-stream" };
-  return checked(await fetch(path, { method: "POST", body: blob, headers: all }));
+  return checked(await fetch(path, { method: "POST", body: blob, headers: all, signal }));
 }
 
 async function checked(response) {

@@ -1,5 +1,6 @@
 // Building elements, and the small delays after which a single-page site shows things.
 
+import { driftedChildren, driftedElement, driftedText } from "./drift.js";
 import { hashed } from "./hashes.js";
 
 let paceMs = 80;
@@ -16,20 +17,24 @@ export function pace(times = 1) {
 
 /**
  * el("button", {class, on: {click}, text, …attributes}, …children)
- * Properties that browsers keep apart from attributes (value, checked, disabled, hidden) are set as such.
+ * Properties that browsers keep apart from attributes (value, checked, disabled, hidden) are set as such. The
+ * site's own words are `text`; what people wrote is `data`, which no redesign changes.
  */
 export function el(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
+  const node = driftedElement(tag);
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null || value === false) continue;
     if (name === "class") node.className = hashed(value);
-    else if (name === "text") node.textContent = value;
+    else if (name === "text") node.textContent = driftedText(value);
+    else if (name === "data") node.textContent = value;
+    else if (name.endsWith("placeholder")) node.setAttribute(name, driftedText(value));
     else if (name === "html") node.innerHTML = value;
     else if (name === "on") for (const [type, run] of Object.entries(value)) node.addEventListener(type, run);
     else if (["value", "checked", "disabled", "hidden", "multiple"].includes(name)) node[name] = value;
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  const present = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  node.append(...driftedChildren(tag, present));
   return node;
 }
 

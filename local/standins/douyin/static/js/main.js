@@ -7,7 +7,9 @@ import { login } from "./pages/login.js";
 import { manage } from "./pages/manage.js";
 import { post } from "./pages/post.js";
 import { frame } from "./pages/frame.js";
+import { landing } from "./pages/landing.js";
 import { upload } from "./pages/upload.js";
+import { verify } from "./pages/verify.js";
 import { leaveForLogin, onNavigate, refresh, site } from "./state.js";
 
 const PAGES = [
@@ -29,11 +31,14 @@ async function render() {
     if (path === "/" || site.scenario.logged_out === "stay") return login(root);
     return location.replace(`/?redirect_url=${encodeURIComponent(location.href)}`);
   }
+  // Now and then a fresh login is left here (reported 2025).
+  if (path === "/" && new URLSearchParams(location.search).has("is_new_connect")) return landing(root);
   const found = PAGES.find(([pattern]) => pattern.test(path));
   if (!found) return location.replace("/creator-micro/home");
   const [, page, menu] = found;
   const content = frame(root, menu);
   fill(content);
+  if (page === upload && site.challenge) return (await verify(site.challenge)) ? render() : undefined;
   await pace();
   return page(content);
 }

@@ -2,14 +2,16 @@
 
 import { call } from "./api.js";
 import { setPace } from "./dom.js";
+import { setDrift } from "./drift.js";
 import { useSalt } from "./hashes.js";
 
-export const site = { user: null, scenario: {}, seen: [], draft: null, declarations: [] };
+export const site = { user: null, scenario: {}, seen: [], draft: null, challenge: null, declarations: [] };
 
 export async function refresh() {
   const config = await call("/site/config");
   Object.assign(site, config);
   setPace(config.scenario.pace);
+  setDrift(config.scenario.drift);
   await useSalt(config.salt);
 }
 

@@ -8,6 +8,7 @@ export const task = { state: "idle", percent: 0, left: "", name: "", preview: ""
 
 let watchers = new Set();
 let run = 0;
+let leaving = new AbortController();
 
 /** Calls back at every change of the task until the returned function is called. */
 export function watch(callback) {
@@ -16,24 +17,25 @@ export function watch(callback) {
 }
 
 export function start(file) {
-  run += 1;
+  begin();
   if (task.preview) URL.revokeObjectURL(task.preview);
   change({ state: "running", percent: 0, left: "计算中", name: file.name, preview: URL.createObjectURL(file), videoId: "" });
-  task.done = transfer(file, run).catch((error) => {
+  const mine = run;
+  task.done = transfer(file, mine).catch((error) => {
     if (error instanceof LoggedOut) leaveForLogin();
-    else fail(error.run);
+    else if (mine === run) change({ state: "failed" });
   });
 }
 
 /** Go on with a video that was uploaded before: 继续编辑. */
 export function adopt(draft) {
-  run += 1;
+  begin();
   change({ state: "done", percent: 100, name: draft.filename, preview: "", videoId: draft.video_id });
   task.done = Promise.resolve();
 }
 
 export function drop() {
-  run += 1;
+  begin();
   change({ state: "idle", percent: 0, name: "", preview: "", videoId: "" });
 }
 
@@ -42,8 +44,11 @@ function change(values) {
   for (const callback of [...watchers]) callback();
 }
 
-function fail(number) {
-  if (number === undefined || number === run) change({ state: "failed" });
+/** Whatever was under way is over. */
+function begin() {
+  run += 1;
+  leaving.abort();
+  leaving = new AbortController();
 }
 
 async function transfer(file, mine) {
@@ -54,10 +59,11 @@ async function transfer(file, mine) {
   const { video_id: videoId, part_size: partSize } = opened;
   const parts = Math.ceil(file.size / partSize);
   const began = performance.now();
+  const { signal } = leaving;
   for (let number = 1; number <= parts; number += 1) {
     const offset = (number - 1) * partSize;
     const place = new URLSearchParams({ phase: "transfer", part_number: String(number), part_offset: String(offset) });
-    const answer = await send(`/upload/v1/${videoId}?${place}`, file.slice(offset, offset + partSize), headers);
+    const answer = await send(`/upload/v1/${videoId}?${place}`, file.slice(offset, offset + partSize), headers, signal);
     if (answer.code !== 2000) throw new Error(answer.message);
     if (mine !== run) return;
     const seconds = ((performance.now() - began) / 1000 / number) * (parts - number);

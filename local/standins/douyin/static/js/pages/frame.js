@@ -47,7 +47,7 @@ function build() {
       "header",
       { class: "header-Tt4Mw8" },
       el("div", { class: "brand-Ux2Kf6", html: '<i class="logo-note"></i><b>抖音</b><span>创作者中心</span>' }),
-      el("div", { class: "header-user-Jq9Vb3" }, el("span", { text: "消息" }), el("span", { text: "帮助" }), el("img", { src: site.user.avatar_thumb.url_list[0], alt: "" }), el("span", { text: site.user.nickname })),
+      el("div", { class: "header-user-Jq9Vb3" }, el("span", { text: "消息" }), el("span", { text: "帮助" }), el("img", { src: site.user.avatar_thumb.url_list[0], alt: "" }), el("span", { data: site.user.nickname })),
     ),
     el(
       "div",

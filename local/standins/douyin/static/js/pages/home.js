@@ -12,7 +12,7 @@ export function home(content) {
       "section",
       { class: "card-Ad8Xm2 profile-Er5Lp9" },
       el("img", { class: "avatar-Yh2Gc6", src: user.avatar_thumb.url_list[0], alt: "头像" }),
-      el("div", {}, el("div", { class: "name-_lSSDc", text: user.nickname }), el("div", { class: "unique_id-EuH8eA", text: `抖音号：${user.unique_id}` }), el("div", { class: "signature-HLGxt7", text: user.signature })),
+      el("div", {}, el("div", { class: "name-_lSSDc", data: user.nickname }), el("div", { class: "unique_id-EuH8eA", text: `抖音号：${user.unique_id}` }), el("div", { class: "signature-HLGxt7", text: user.signature })),
       el("div", { class: "statics-zgcd_z" }, numbers.map(([name, value]) => el("div", { class: "statics-item-MDWoNA" }, el("b", { text: String(value) }), el("span", { text: name })))),
     ),
     el(

@@ -67,7 +67,8 @@ class QrLogin {
   async newCode() {
     this.over = true;
     fill(this.box, el("div", { class: "qr-loading-Zs4Tm6" }));
-    const { data } = await call("/passport/web/get_qrcode/");
+    const { data, error_code: refused } = await call("/passport/web/get_qrcode/");
+    if (refused) return (await verify(data)) ? this.newCode() : this.cover("安全验证", "点击重试", true);
     await pace(2);
     this.token = data.token;
     this.shown = "new";
@@ -86,7 +87,7 @@ class QrLogin {
     const { status, description, redirect_url: redirect } = answer.data;
     if (status === "confirmed") {
       this.over = true;
-      const wanted = new URLSearchParams(location.search).get("redirect_url");
+      const wanted = site.scenario.login_lands === "home" && new URLSearchParams(location.search).get("redirect_url");
       const target = wanted && URL.canParse(wanted) ? new URL(wanted) : new URL(redirect);
       location.assign(target.pathname + target.search);
       return;

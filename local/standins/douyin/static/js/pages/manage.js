@@ -51,8 +51,8 @@ function card(work) {
     el(
       "div",
       { class: "video-card-content-Xl3Av7" },
-      el("div", { class: "info-title-text-YTLo9y", text: work.title }),
-      el("div", { class: "info-desc-Kc0Rw5", text: work.description }),
+      el("div", { class: "info-title-text-YTLo9y", data: work.title }),
+      el("div", { class: "info-desc-Kc0Rw5", data: work.description }),
       el("div", { class: "info-time-iAYLF0", text: `${scheduled ? "定时发布 " : ""}${timeText(scheduled ? work.timing : work.create_time)}` }),
       el("div", { class: "info-status-Sn6Gp2", text: work.status_desc }),
     ),

@@ -19,6 +19,7 @@ import { verify } from "./verify.js";
 
 const TITLE_MAX = 30;
 const SLACK = 240;
+const CHALLENGES = [2046, 2154];
 
 export async function post(content) {
   if (task.state === "idle") return navigate("/creator-micro/content/upload");
@@ -130,7 +131,7 @@ class Form {
     return el(
       "aside",
       { class: "postAssistant" },
-      el("div", { class: "phone-preview-Fb9Mn2" }, task.preview ? el("video", { src: task.preview, muted: true, preload: "metadata" }) : null, el("span", { text: `@${site.user.nickname}` })),
+      el("div", { class: "phone-preview-Fb9Mn2" }, task.preview ? el("video", { src: task.preview, muted: true, preload: "metadata" }) : null, el("span", { data: `@${site.user.nickname}` })),
       el("div", { class: "assist-title-Gk1Xo8", text: "发文助手" }),
       this.assist,
       this.declaration.old ? this.declaration.panel() : null,
@@ -205,9 +206,10 @@ class Form {
 
   async submit() {
     const answer = await call("/web/api/media/aweme/create_v2/", this.body());
-    if (answer.status_code === 2046) {
-      // Once passed, one is back on the form and has to click 发布 again.
-      await verify(answer.data);
+    if (CHALLENGES.includes(answer.status_code)) {
+      // Once passed, one is back on the form and has to click 发布 again; or the page does the rest itself.
+      const passed = await verify(answer.data);
+      if (passed && site.scenario.after_verification === "resend") await this.submit();
       return;
     }
     await pace();

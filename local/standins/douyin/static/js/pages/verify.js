@@ -8,10 +8,10 @@ import { toast } from "../semi/toast.js";
 const LENGTH = 6;
 
 /** Shows the challenge; resolves with whether it was passed. */
-export async function verify({ verify_ticket: ticket, mobile }) {
+export async function verify({ kind, verify_ticket: ticket, mobile, qrcode_svg: code }) {
   await pace(2);
-  const panel = el("div", { class: "second-verify-panel" });
-  const host = el("div", { id: "uc-second-verify", class: "uc-ui-container" }, el("div", { class: "second-verify-mask" }), panel);
+  const panel = el("div", { class: kind === "captcha" ? "captcha_verify_container" : "second-verify-panel" });
+  const host = el("div", { id: kind === "captcha" ? "captcha_container" : "uc-second-verify", class: "uc-ui-container" }, el("div", { class: "second-verify-mask" }), panel);
   document.body.append(host);
   return new Promise((resolve) => {
     const end = async (passed) => {
@@ -19,8 +19,36 @@ export async function verify({ verify_ticket: ticket, mobile }) {
       host.remove();
       resolve(passed);
     };
-    list(panel, { ticket, mobile, end });
+    const screen = { sms: list, face, captcha }[kind];
+    screen(panel, { ticket, mobile, code, end });
   });
+}
+
+/** Its texts are made up: that the variant exists is all that is known. Nobody can pass it here. */
+function face(panel, challenge) {
+  fill(
+    panel,
+    header("身份验证", () => challenge.end(false)),
+    el("p", { class: "second-verify-text", text: "为保障账号安全，请先完成身份验证，以确保为本人操作" }),
+    el("div", { class: "uc-ui-verify_qrcode", html: challenge.code }),
+    el("p", { class: "second-verify-text", text: "请使用抖音APP扫码，完成人脸验证" }),
+  );
+}
+
+function captcha(panel, challenge) {
+  const slider = el("input", {
+    type: "range",
+    class: "secsdk-captcha-drag-icon",
+    value: "0",
+    on: {
+      change: async () => {
+        if (Number(slider.value) < 90) return (slider.value = "0");
+        await call("/passport/web/solve_captcha/", { verify_ticket: challenge.ticket });
+        return challenge.end(true);
+      },
+    },
+  });
+  fill(panel, el("p", { class: "captcha_verify_bar--title", text: "请完成下列验证后继续" }), slider, el("p", { text: "按住左边按钮拖动完成上方拼图" }));
 }
 
 function list(panel, challenge) {

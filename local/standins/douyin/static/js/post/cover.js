@@ -90,7 +90,8 @@ export class Covers {
   async open(key) {
     await pace(2);
     document.querySelector("[data-nag]")?.closest(".dy-creator-content-portal").remove();
-    new CoverDialog(this, key);
+    const first = site.scenario.cover_first;
+    new CoverDialog(this, first === "clicked" ? key : first);
   }
 }
 
@@ -198,12 +199,14 @@ class CoverDialog {
 
   async finish() {
     const chosen = SLOTS.filter(({ key }) => this.chosen[key] ?? this.covers.set[key]);
-    if (site.scenario.cover_confirm === "on" && chosen.length === 1) {
-      const question = await ask({ title: "提示", text: `仅设置了${chosen[0].short}，是否完成？`, no: "继续设置", yes: "仍然完成" });
+    const { cover_confirm: confirm, cover_residual: residual } = site.scenario;
+    if (confirm === "always" || (confirm === "on" && chosen.length === 1)) {
+      const text = chosen.length === 1 ? `仅设置了${chosen[0].short}，是否完成？` : "封面将应用于作品，是否完成？";
+      const question = await ask({ title: "提示", text, no: "继续设置", yes: "仍然完成" });
       if (!(await question.closed)) return;
     }
     await pace();
-    this.node.remove();
+    if (residual === "off") this.node.remove();
     if (this.chosen.vertical || this.chosen.horizontal) this.covers.apply(this.chosen);
   }
 }

@@ -4,6 +4,7 @@
 import { call } from "../api.js";
 import { el, fill, pace } from "../dom.js";
 import { toast } from "../semi/toast.js";
+import { site } from "../state.js";
 
 export const MAX_LENGTH = 1000;
 const MAX_TOPICS = 5;
@@ -118,7 +119,7 @@ export class Editor {
     }
     const rest = node.splitText(start);
     const after = rest.splitText(end - start);
-    const chip = el("span", { class: "mention-Ip3Ob5", "data-mention": "#", "data-id": topic.cid, "data-name": topic.cha_name, contenteditable: "false", text: `#${topic.cha_name}` });
+    const chip = el("span", { class: "mention-Ip3Ob5", "data-mention": "#", "data-id": topic.cid, "data-name": topic.cha_name, contenteditable: "false", data: `#${topic.cha_name}` });
     rest.replaceWith(chip);
     const space = document.createTextNode(" ");
     chip.after(space);
@@ -161,7 +162,7 @@ class Mention {
       el(
         "div",
         { class: `mention-suggest-item-container-TVOZMl${index ? "" : " active"}`, on: { mousedown: (event) => event.preventDefault(), click: () => this.choose(topic) } },
-        el("span", { class: "tag-hash-view-name", text: topic.cha_name }),
+        el("span", { class: "tag-hash-view-name", data: topic.cha_name }),
         el("span", { class: "tag-hash-view-count", text: `${(topic.view_count / 10000).toFixed(1)}万次播放` }),
       ),
     );
@@ -191,11 +192,22 @@ class Mention {
   /** The word ended without a choice: the list goes, its layer does not. */
   end() {
     if (!this.session) return;
+    const { node, start, end } = this.session;
     this.asked += 1;
     this.session = null;
     this.found = null;
     const layer = this.mount?.firstChild;
     if (layer) fill(layer);
+    if (site.scenario.topics === "by_space" && node.isConnected && end > start + 1 && /\s/.test(node.data[end] ?? "")) this.make(node, start, end);
+  }
+
+  /** A word becomes a topic without having been suggested. */
+  async make(node, start, end) {
+    const { topic } = await call(`/aweme/v1/challenge/create/?${new URLSearchParams({ name: node.data.slice(start + 1, end) })}`);
+    await pace();
+    if (!node.isConnected) return;
+    this.close();
+    this.editor.place(node, start, end + 1, topic);
   }
 
   dismiss() {
