@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import Error as PlaywrightError
 
 from container.douyin.sight import look
+from container.evidence import first_line
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, ViewportSize
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 400_000
-_QUALITIES = (70, 45, 20)  # of a JPEG; the filled form, 1440 x 1900 pixels, takes about 150 KB at 70.
+_QUALITIES = (70, 45, 20)  # of a JPEG; the stand-in's form, 1440 x 1500 pixels, takes 76 KB at 70.
 _MAX_HEIGHT = 4000
-_TIMEOUT_MS = 5_000
+# A page that hangs answers nothing, and its step has failed already.
+_SECONDS = 8.0
+_RESTORE_SECONDS = 2.0
 _TRIES = 3
 
 
@@ -28,13 +32,14 @@ async def photograph(page: Page) -> bytes:
     scanned (whoever scans it is logged in), and where no picture could be taken: no job fails for want of one.
     """
     try:
-        sight = await look(page)
-        if sight.qr is not None or (sight.shows("login") and not sight.shows("creator", "form")):
-            logger.info("A page that shows a login is not photographed.")
-            return b""
-        return await _whole(page)
-    except PlaywrightError as error:
-        logger.warning("No picture could be taken: %s", error)
+        async with asyncio.timeout(_SECONDS):
+            sight = await look(page)
+            if sight.qr is not None or (sight.shows("login") and not sight.shows("creator", "form")):
+                logger.info("A page that shows a login is not photographed.")
+                return b""
+            return await _whole(page)
+    except (PlaywrightError, TimeoutError) as error:
+        logger.warning("No picture could be taken: %s", first_line(error))
         return b""
 
 
@@ -51,7 +56,8 @@ async def _whole(page: Page) -> bytes:
     try:
         return await _masked(page)
     finally:
-        await page.set_viewport_size(usual)
+        async with asyncio.timeout(_RESTORE_SECONDS):
+            await page.set_viewport_size(usual)
 
 
 async def _masked(page: Page) -> bytes:
@@ -77,7 +83,7 @@ async def _smallest(page: Page, masks: list[Any]) -> bytes:
             animations="disabled",
             caret="hide",
             scale="css",
-            timeout=_TIMEOUT_MS,
+            timeout=_SECONDS * 1000,
         )
         if len(picture) <= MAX_BYTES:
             return picture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -187,3 +188,17 @@ def test_a_page_that_is_gone_leaves_no_picture_and_no_error(run: Run, browser: B
             return await photograph(visited.page)
 
     assert run(go()) == b""
+
+
+def test_a_page_that_hangs_holds_nothing_up(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> tuple[bytes, float]:
+        async with visit(browser, site) as visited:
+            page = visited.page
+            await page.goto(f"{site.origin}/healthz")
+            await page.evaluate("setTimeout(() => { for (;;) {} })")
+            started = time.monotonic()
+            return await photograph(page), time.monotonic() - started
+
+    picture, seconds = run(go())
+    assert picture == b""
+    assert seconds < 12
