@@ -95,6 +95,8 @@ class GatewayHandler(ChaliceRequestHandler):
 
     def _send_problem(self, status: int, problem: dict[str, Any]) -> None:
         headers = {"Content-Type": "application/problem+json", "X-Request-Id": problem["request_id"]}
+        if self.close_connection:
+            headers["Connection"] = "close"  # Or the client sends its next request into a closed connection.
         self._send_http_response_with_body(status, headers, json.dumps(problem, ensure_ascii=False))
 
     def _send_http_response_with_body(self, code: int, headers: Any, body: Any) -> None:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from chalicelib.accounts.preferences import merged
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode
 from chalicelib.errors import AccountNotFound, LoginRequired
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PLATFORM: Final = "douyin"
@@ -131,6 +134,16 @@ class AccountStore:
         except ConditionFailed:
             return False
         return True
+
+    def prefer(self, name: str, changes: Mapping[str, Any]) -> Account:
+        """Merges the changes into the account's preferences; a None takes one away."""
+        account = self.get(name)
+        update = Update().set(preferences=merged(account.preferences, changes))
+        update.when("preferences", "=", account.preferences).when("created_at", "=", account.created_at)
+        try:
+            return _account(self._table.update(name, update))
+        except ConditionFailed:
+            return self.prefer(name, changes)  # Somebody else changed them in between, or the account is gone.
 
     def delete(self, name: str) -> Account:
         item = self._table.delete(name)

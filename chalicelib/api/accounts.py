@@ -15,6 +15,7 @@ from chalicelib.api.edge import PathParameter, Routes, request_id, respond
 from chalicelib.api.models import (
     AccountAnswer,
     AccountList,
+    AccountPatch,
     DeletedAccount,
     ErrorInfo,
     LoginAnswer,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 routes = Routes(__name__, "accounts")
 
+_ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user")
 _LOGIN_ID = PathParameter("login_id", "The id of a login.", "5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e")
 
 # API Gateway ends a request after 29 s; a cold browser shows its first QR code well before this.
@@ -124,11 +126,40 @@ def cancel_login(login_id: str) -> LoginStatus:
 
 
 @routes.operation(
+    "GET",
+    "/api/v1/accounts/{account_name}",
+    answer=AccountAnswer,
+    errors=(AccountNotFound,),
+    parameters=(_ACCOUNT_NAME,),
+)
+def get_account(account_name: str) -> AccountAnswer:
+    """See one account."""
+    return _account_answer(wiring.account_store().get(account_name))
+
+
+@routes.operation(
+    "PATCH",
+    "/api/v1/accounts/{account_name}",
+    request=AccountPatch,
+    answer=AccountAnswer,
+    errors=(ValidationFailed, AccountNotFound),
+    parameters=(_ACCOUNT_NAME,),
+)
+def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
+    """Set what an account prefers where a task says nothing, and its limits.
+
+    A JSON merge patch (RFC 7396): a member that is null is taken away, one that is absent stays.
+    """
+    changes = body.preferences.model_dump(exclude_unset=True)
+    return _account_answer(wiring.account_store().prefer(account_name, changes))
+
+
+@routes.operation(
     "DELETE",
     "/api/v1/accounts/{account_name}",
     answer=DeletedAccount,
     errors=(AccountNotFound,),
-    parameters=(PathParameter("account_name", "Your name of the account.", "default_user"),),
+    parameters=(_ACCOUNT_NAME,),
 )
 def delete_account(account_name: str) -> DeletedAccount:
     """Remove an account, its sessions and its evidence.

@@ -247,6 +247,7 @@ class TaskAnswer(AnswerModel):
     created_at: str
     updated_at: str
     publish_at: str | None = Field(description="The instant that schedule_time means, in UTC.")
+    applied: dict[str, Any] = Field(description="The fields that the account's preferences decided.")
     progress: Progress | None
     timeline: list[TimelineEntry]
     error: ErrorInfo | None
@@ -321,6 +322,29 @@ class EvidenceAnswer(AnswerModel):
 class EvidenceList(AnswerModel):
     data: list[EvidenceAnswer]
     expires_at: str = Field(description="When the urls end.")
+
+
+class Preferences(RequestModel):
+    """Stand in for what a task does not say. A member that is null is taken away; one that is absent stays."""
+
+    default_tags: (
+        Annotated[list[Annotated[str, AfterValidator(_tag)]], Field(max_length=MAX_TAGS), AfterValidator(_tags)]
+        | None
+    ) = None
+    default_claim_type: ClaimType | None = None
+    manual_review: bool | None = None
+    visibility: Literal["public", "friends", "private"] | None = None
+    allow_save: bool | None = Field(default=None, description="Whether others may save the video (保存权限).")
+    daily_cap: int | None = Field(
+        default=None, ge=1, le=1000, description="At most so many works a day, in Asia/Shanghai."
+    )
+    min_spacing_minutes: int | None = Field(
+        default=None, ge=1, le=10080, description="At least so long between two works."
+    )
+
+
+class AccountPatch(RequestModel):
+    preferences: Preferences
 
 
 class AccountAnswer(AnswerModel):

@@ -59,7 +59,7 @@ def publish(body: PublishRequest) -> Response:
 
     Answers at once with a task to poll; its address stands in the Location header.
     """
-    task = wiring.task_desk().submit(Submission(**body.model_dump()))
+    task = wiring.task_desk().submit(Submission(**body.model_dump()), body.model_fields_set)
     answer = PublishAnswer(id=task.id, status=task.state.status, state=task.state, publish_at=task.publish_at)
     return respond(answer, headers={"Location": f"/api/v1/tasks/{task.id}"})
 
@@ -176,6 +176,7 @@ def _task_answer(task: Task) -> TaskAnswer:
         created_at=task.created_at,
         updated_at=task.updated_at,
         publish_at=task.publish_at,
+        applied=task.applied,
         progress=Progress(**task.progress) if task.progress else None,
         timeline=[
             TimelineEntry(**{name: entry[name] for name in TimelineEntry.model_fields if name in entry})

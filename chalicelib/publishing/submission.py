@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.accounts.preferences import applied
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import Canceled, MediaError, NotPublished, ReviewRejected, ValidationFailed
 from chalicelib.publishing import states
@@ -16,6 +17,7 @@ from chalicelib.publishing.task import Submission, Task, work_url
 from chalicelib.uploads.desk import is_upload
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from chalicelib.accounts.store import AccountStore
@@ -37,14 +39,19 @@ class TaskDesk:
     uploads: UploadDesk
     clock: Clock = utc_now
 
-    def submit(self, submission: Submission) -> Task:
+    def submit(self, submission: Submission, given: Collection[str] | None = None) -> Task:
         """Accepts a work for publishing. Once this returns, the task is stored and will be carried out.
+
+        `given` are the fields that the caller named, all by default; the account's preferences decide the rest.
 
         Raises AccountNotFound, LoginRequired, ValidationFailed for a schedule_time that cannot be kept, and
         what `UploadDesk.check` raises of an upload that the task could not use.
         """
         now = self.clock()
-        self.accounts.get(submission.account_name).require_login()
+        account = self.accounts.get(submission.account_name)
+        account.require_login()
+        preferred = applied(account.preferences, given) if given is not None else {}
+        submission = replace(submission, **preferred)
         schedule = None
         if submission.schedule_time is not None:
             try:
@@ -61,6 +68,7 @@ class TaskDesk:
             id=str(uuid.uuid4()),
             state=State.SCHEDULED if held else State.QUEUED,
             submission=submission,
+            applied=preferred,
             created_at=to_rfc3339(now),
             updated_at=to_rfc3339(now),
             publish_at=to_rfc3339(schedule.publish_at) if schedule else None,

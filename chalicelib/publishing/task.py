@@ -20,9 +20,11 @@ MAX_TIMELINE = 200
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The nine fields of the contract, as they were submitted and accepted.
+    """The nine fields of the contract, as they were submitted and accepted, or as the account prefers them; and
+    what only the account's preferences decide.
 
-    `schedule_time` is kept as written; `Task.publish_at` is the instant it means.
+    `schedule_time` is kept as written; `Task.publish_at` is the instant it means. `visibility` is one of
+    public, friends and private; `allow_save` None leaves the choice to the site's default.
     """
 
     video_url: str
@@ -34,6 +36,8 @@ class Submission:
     claim_type: str | None = None
     schedule_time: str | None = None
     manual_review: bool = False
+    visibility: str = "public"
+    allow_save: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Task:
     # The platform publishes at this instant (`platform_schedule`), or we do.
     publish_at: str | None = None
     platform_schedule: bool = False
+    # The fields that the account's preferences decided, because the caller did not give them.
+    applied: dict[str, Any] = field(default_factory=dict)
     approved: bool = False
     # Claims that ended in a passing fault, and claims that never ended at all.
     attempts: int = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from chalicelib.accounts.store import Account
     from chalicelib.publishing.store import TaskStore
     from chalicelib.publishing.task import Task
-    from container.douyin.publish import Submitted
+    from container.douyin.publish import Submitted, Visibility
     from container.media_file import MediaFile
     from container.worker import Worker
 
@@ -174,6 +174,8 @@ class _Job:
             cover=cover.path if cover else None,
             claim_type=submission.claim_type,
             publish_at=self._platform_time(),
+            visibility=cast("Visibility", submission.visibility),
+            allow_save=submission.allow_save,
         )
         await publication.start_upload(video.path)
         reach("upload_started")

@@ -81,6 +81,26 @@ def test_a_bad_field_is_named_with_its_limit(
     assert says in problem["errors"][0]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("daily_cap", 0),
+        ("daily_cap", "3"),
+        ("min_spacing_minutes", 10081),
+        ("visibility", "everyone"),
+        ("default_tags", ["a", "b", "c", "d", "e", "f"]),
+        ("default_claim_type", "原创"),
+        ("allow_save", "yes"),
+        ("colour", "red"),
+    ],
+)
+def test_a_bad_preference_is_named(api: Api, account_name: str, name: str, value: Any) -> None:
+    answer = api("PATCH", f"/api/v1/accounts/{account_name}", json={"preferences": {name: value}})
+
+    problem = assert_problem(answer, 422, "request.invalid")
+    assert problem["errors"][0]["pointer"].startswith(f"/preferences/{name}")
+
+
 @pytest.mark.parametrize("field", ["video_url", "title", "account_name"])
 def test_a_required_field_that_is_missing_is_named(api: Api, body: dict[str, Any], field: str) -> None:
     del body[field]
@@ -170,6 +190,7 @@ def test_a_body_beyond_the_gateways_limit_is_refused(api: Api) -> None:
         ("GET", '/no"where', 404, "request.route_not_found"),
         ("GET", "/api/v1/publish", 405, "request.method_not_allowed"),
         ("PATCH", "/api/v1/accounts", 405, "request.method_not_allowed"),
+        ("GET", "/api/v1/accounts/unknown", 404, "account.not_found"),
         ("GET", "/api/v1/tasks/unknown", 404, "task.not_found"),
         ("POST", "/api/v1/tasks/unknown/approve", 404, "task.not_found"),
         ("GET", "/api/v1/accounts/login/unknown", 404, "login.not_found"),
@@ -181,6 +202,12 @@ def test_every_other_refusal_has_the_same_envelope(
     api: Api, method: str, path: str, status: int, code: str
 ) -> None:
     assert_problem(api(method, path), status, code)
+
+
+def test_a_connection_that_is_closed_after_a_refusal_says_so(api: Api) -> None:
+    assert api("BREW", "/healthz").headers["Connection"] == "close"
+    assert api.get("/healthz", headers={"Host": "evil.example"}).headers["Connection"] == "close"
+    assert "Connection" not in api.get("/healthz").headers
 
 
 def test_the_callers_request_id_comes_back(api: Api) -> None:

@@ -103,6 +103,37 @@ def test_accounts_are_listed_with_their_nickname_and_platform(api: Api, account_
     assert account.items() >= {"name": "小明", "platform": "douyin", "preferences": {}}.items()
 
 
+def test_preferences_stand_in_for_fields_that_a_request_leaves_out(
+    api: Api, account_name: str, tasks: TaskStore
+) -> None:
+    path = f"/api/v1/accounts/{account_name}"
+    preferences = {"default_tags": ["日常"], "default_claim_type": "内容由AI生成", "visibility": "private"}
+    assert api("PATCH", path, json={"preferences": preferences}).json()["preferences"] == preferences
+    body = {"video_url": "https://example.com/v.mp4", "title": "t", "account_name": account_name}
+
+    silent = api.post("/api/v1/publish", body).json()["id"]
+    outspoken = api.post("/api/v1/publish", {**body, "tags": [], "claim_type": None}).json()["id"]
+
+    task = tasks.get(silent).submission
+    assert (task.tags, task.claim_type, task.visibility) == (["日常"], "内容由AI生成", "private")
+    assert api.get(f"/api/v1/tasks/{silent}").json()["applied"] == {
+        "tags": ["日常"],
+        "claim_type": "内容由AI生成",
+        "visibility": "private",
+    }
+    said = tasks.get(outspoken).submission
+    assert (said.tags, said.claim_type, said.visibility) == ([], None, "private")
+
+
+def test_preferences_are_merged_and_taken_away(api: Api, account_name: str) -> None:
+    path = f"/api/v1/accounts/{account_name}"
+    api("PATCH", path, json={"preferences": {"daily_cap": 3, "allow_save": False}})
+
+    api("PATCH", path, json={"preferences": {"daily_cap": None, "min_spacing_minutes": 30}})
+
+    assert api.get(path).json()["preferences"] == {"allow_save": False, "min_spacing_minutes": 30}
+
+
 def test_login_waits_for_the_qr_code_that_the_worker_shows(
     api: Api, logins: LoginStore, queued: Callable[[str, str], list[dict[str, Any]]]
 ) -> None:

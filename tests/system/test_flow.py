@@ -153,6 +153,27 @@ def test_a_reviewed_task_stops_before_the_click_and_goes_on_when_approved(
     assert len([work for work in phone.works() if work["title"] == title]) == 1
 
 
+def test_an_accounts_preferences_reach_the_form_and_its_cap_holds_the_next_task(
+    client: Api, phone: Phone, media: str
+) -> None:
+    user = phone.users()[1]
+    assert log_in(client, phone, "有偏好的账号", user["uid"])["status"] == "success"
+    preferences = {"visibility": "private", "allow_save": False, "default_tags": ["日常"], "daily_cap": 1}
+    client("PATCH", "/api/v1/accounts/有偏好的账号", json={"preferences": preferences}).raise_for_status()
+    body = {"video_url": f"{media}/demo.mp4", "account_name": "有偏好的账号"}
+
+    first = outcome(client, submit(client, title="按偏好", **body))
+    second = submit(client, title="超过上限", **body)
+
+    assert first["status"] == "success", first
+    (work,) = [work for work in phone.works() if work["title"] == "按偏好"]
+    assert (work["visibility"], work["save_permission"], work["topics"]) == ("仅自己可见", "不允许", ["日常"])
+    held = until(
+        lambda: client.get(f"/api/v1/tasks/{second}").json(), lambda seen: seen["state"] == "scheduled"
+    )
+    assert (held["status"], held["error_msg"]) == ("pending", None)
+
+
 @pytest.mark.parametrize(
     ("path", "code", "says"),
     [
