@@ -165,6 +165,15 @@ INTEND = Move(
     "written before the click; from here on nothing retries",
     fenced=True,
 )
+INTEND_AGAIN = Move(
+    "intend again",
+    (State.SUBMITTING,),
+    State.SUBMITTING,
+    "worker",
+    "written before another click: the platform refused the first with a challenge, which was then passed",
+    fenced=True,
+    intent=True,
+)
 ASK = Move(
     "ask",
     (State.RUNNING, State.SUBMITTING),
@@ -284,6 +293,7 @@ MOVES: tuple[Move, ...] = (
     REJECT,
     CANCEL,
     INTEND,
+    INTEND_AGAIN,
     ASK,
     ANSWER,
     RESUME,

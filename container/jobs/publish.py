@@ -162,7 +162,9 @@ class _Job:
         media: asyncio.Task[tuple[MediaFile, MediaFile | None]],
     ) -> None:
         submission = self.task.submission
-        publication = Publication(page, self.worker.settings.douyin_origin, timeline, self.deadline)
+        publication = Publication(
+            page, self.worker.settings.douyin_origin, timeline, self.deadline, next_code=self._next_code
+        )
         await publication.open_upload()
         video, cover = await media
         reach("media_fetched")
@@ -217,9 +219,14 @@ class _Job:
         return 0.0 if self.over.is_set() else self.deadline()
 
     async def _intend(self, page: Page, video: MediaFile) -> None:
-        """Writes the intent. If this raises, nothing is clicked."""
+        """Writes the intent, before each click. If this raises, nothing is clicked."""
         if self.deadline() < CLICK_SECONDS:
             raise NoTimeLeft(f"{self.deadline():.0f} s of the worker's time are left.")
+        if self.task.intent is not None:
+            # The first click is proved to have done nothing; what the list showed before it is still good.
+            now = to_rfc3339(self.worker.clock())
+            await self.claim.move(states.INTEND_AGAIN, intent={**self.task.intent, "renewed_at": now})
+            return
         works = await list_works(page, self.worker.settings.douyin_origin)
         intent: dict[str, Any] = {
             "at": to_rfc3339(self.worker.clock()),
@@ -230,6 +237,9 @@ class _Job:
         reach("before_intent")
         await self.claim.move(states.INTEND, intent=intent)
         reach("after_intent")
+
+    async def _next_code(self, phone: str | None) -> str:
+        return await self.claim.next_code(phone, seconds=self.deadline() - CLICK_SECONDS)
 
     async def _settle(self, error: PublisherError) -> None:
         """Gives the task the state that the failure leaves it in."""

@@ -274,7 +274,9 @@ def _work(protocol: Protocol, world: World, index: int, *, review: bool) -> Iter
                 yield from write("intend", "click")
             else:
                 yield go("does without an intent", "click", listed=False)
-        case "click":
+        case "click" | "code given":
+            if worker.doing == "code given":
+                yield from write("intend again", "click")
             effect = {"clicks": world.clicks + 1} if worker.licensed else {}
             clicked = {**effect, "hidden": True, "live": True}
             yield go("clicks, and hears yes", "yes", **clicked)
@@ -298,7 +300,7 @@ def _work(protocol: Protocol, world: World, index: int, *, review: bool) -> Iter
             yield from write("doubt" if world.intent else "back off")  # Something else went wrong.
             if world.code:
                 # What was clicked before may be completed by the code, whatever is written about it.
-                then = "run" if worker.doing == "wait, nothing clicked" else "click"
+                then = "run" if worker.doing == "wait, nothing clicked" else "code given"
                 yield from write("resubmit" if world.intent else "resume", then, code=False)
         case "look":
             yield go("finds it" if world.listed else "does not find it", "found" if world.listed else "absent")
