@@ -34,7 +34,10 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · DeadLetter
     │   ├── ReviewRejected · Canceled
     ├── SyncError                       sync.*                   502
-    │   ├── UpstreamError · UpstreamThrottled (retryable) · UpstreamDenied · CursorConflict · ScanStuck
+    │   ├── UpstreamError
+    │   │   ├── UpstreamThrottled (retryable) · UpstreamUnavailable (retryable)
+    │   │   └── UpstreamDenied · UpstreamMalformed
+    │   └── CursorConflict (retryable) · ScanStuck
     └── InternalError                   internal.error           500
         ├── BrowserFailed (retryable)   internal.browser         500
         ├── LoginNotStarted (retryable) login.dead_letter        500
@@ -478,6 +481,23 @@ class UpstreamError(SyncError):
     code = "sync.upstream"
     title = "The content service answered with an error"
     next_step = "Look the upstream code up in the content service's documentation."
+
+
+class UpstreamUnavailable(UpstreamError):
+    """No answer, or one that says the fault is temporary and on the other side."""
+
+    code = "sync.unavailable"
+    retryable = True
+    title = "The content service cannot be reached or is failing"
+    next_step = "Nothing: the next run goes on from the cursor. Check VOLC_ENDPOINT if it persists."
+
+
+class UpstreamMalformed(UpstreamError):
+    """An answer that is not what the reference describes: no JSON, no Result, an article without GroupId."""
+
+    code = "sync.malformed"
+    title = "The content service's answer cannot be understood"
+    next_step = "Report the upstream request id to the content service if the next runs fail the same way."
 
 
 class UpstreamThrottled(UpstreamError):

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from chalicelib.articles.errors import UpstreamMalformed, UpstreamUnavailable
 from chalicelib.articles.pacing import Pacer
 from chalicelib.articles.signer import DEFAULT_REGION, Credentials, VolcengineAuth
 from chalicelib.clock import Clock, utc_now
-from chalicelib.errors import UpstreamDenied, UpstreamError, UpstreamThrottled
+from chalicelib.errors import (
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,10 +10,15 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from chalicelib.articles.client import ContentClient, Page
-from chalicelib.articles.errors import UpstreamMalformed, UpstreamUnavailable
 from chalicelib.articles.pacing import Pacer
 from chalicelib.articles.signer import Credentials
-from chalicelib.errors import UpstreamDenied, UpstreamError, UpstreamThrottled
+from chalicelib.errors import (
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamMalformed,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
 from tests.articles.support import ACCESS_KEY, CHANNEL, SECRET_KEY, VirtualClock
 
 if TYPE_CHECKING:

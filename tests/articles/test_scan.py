@@ -15,11 +15,18 @@ from hypothesis import strategies as st
 
 from chalicelib.articles.changelog import read_rows
 from chalicelib.articles.client import ContentClient, Page
-from chalicelib.articles.errors import UpstreamMalformed, UpstreamUnavailable
 from chalicelib.articles.reader import iter_rows, latest_articles, sync_status
 from chalicelib.articles.state import load_state
 from chalicelib.articles.store import Store
-from chalicelib.errors import CursorConflict, ScanStuck, SyncError, UpstreamDenied, UpstreamThrottled
+from chalicelib.errors import (
+    CursorConflict,
+    ScanStuck,
+    SyncError,
+    UpstreamDenied,
+    UpstreamMalformed,
+    UpstreamThrottled,
+    UpstreamUnavailable,
+)
 from tests.articles.support import (
     CHANNEL,
     Killed,
