@@ -219,3 +219,86 @@ def test_a_reviewed_task_is_approved_or_rejected_once(
     assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
     refused = api.post(f"/api/v1/tasks/{task_id}/reject")
     assert (refused.status_code, refused.json()["code"]) == (409, "task.state_conflict")
+
+
+def test_what_may_be_done_to_a_task_is_told_and_anything_else_is_refused(
+    api: Api, body: dict[str, Any], tasks: TaskStore
+) -> None:
+    task_id = api.post("/api/v1/publish", body).json()["id"]
+    path = f"/api/v1/tasks/{task_id}"
+    shown = api.get(path).json()
+    assert (shown["allowed"], shown["attempts"], shown["verification"], shown["held"]) == (
+        ["cancel"],
+        0,
+        None,
+        None,
+    )
+    for refused in (
+        api.post(f"{path}/approve"),
+        api.post(f"{path}/reject"),
+        api.post(f"{path}/retry"),
+        api.post(f"{path}/verification", {"code": "123456"}),
+        api.post(f"{path}/resolve", {"live": True}),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (409, "task.state_conflict")
+        assert "is queued" in refused.json()["detail"]
+        assert "allows: cancel" in refused.json()["detail"]
+
+    canceled = api.post(f"{path}/cancel").json()
+
+    assert (canceled["status"], canceled["state"], canceled["allowed"]) == ("failed", "canceled", [])
+    assert canceled["error"]["code"] == "publish.canceled"
+    assert api.post(f"{path}/cancel").status_code == 409
+
+
+def test_a_code_is_handed_over_and_never_told(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:
+    task_id = api.post("/api/v1/publish", body).json()["id"]
+    task = tasks.claim(task_id, lease_until=utc_now())
+    wanted = {
+        "phone": "183******91",
+        "asked_at": "2026-11-21T00:00:00.000Z",
+        "expires_at": "2026-11-21T00:05:00.000Z",
+        "tries": 0,
+    }
+    tasks.move(task_id, states.ASK, epoch=task.epoch, due_at=utc_now(), verification=wanted)
+
+    shown = api.get(f"/api/v1/tasks/{task_id}").json()
+    assert (shown["status"], shown["verification"]) == ("running", wanted)
+    answer = api.post(f"/api/v1/tasks/{task_id}/verification", {"code": "918273"})
+
+    assert answer.status_code == 200
+    assert "918273" not in answer.text
+    assert tasks.get(task_id).code == "918273"
+
+
+@pytest.mark.parametrize(
+    ("action", "sent", "pointer"),
+    [
+        ("verification", {"code": "12 34"}, "/code"),
+        ("verification", {"code": 123456}, "/code"),
+        ("verification", {}, "/code"),
+        ("resolve", {}, "/live"),
+        ("resolve", {"live": "yes"}, "/live"),
+        ("resolve", {"live": True, "item_id": "abc"}, "/item_id"),
+        ("resolve", {"live": False, "item_id": "7412345678901234567"}, ""),
+    ],
+)
+def test_what_a_person_says_wrongly_is_pointed_at_without_repeating_it(
+    api: Api, body: dict[str, Any], action: str, sent: dict[str, Any], pointer: str
+) -> None:
+    task_id = api.post("/api/v1/publish", body).json()["id"]
+
+    answer = api.post(f"/api/v1/tasks/{task_id}/{action}", sent)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert "12 34" not in answer.text
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "cancel", "retry", "verification", "resolve"])
+def test_there_is_nothing_to_do_to_a_task_that_does_not_exist(api: Api, action: str) -> None:
+    sent = {"verification": {"code": "123456"}, "resolve": {"live": True}}.get(action)
+
+    answer = api.post(f"/api/v1/tasks/work:7412345678901234567/{action}", sent)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "task.not_found")
