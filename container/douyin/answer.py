@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
@@ -22,7 +23,9 @@ from container.douyin.ask import LOGGED_OUT
 from container.evidence import first_line
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Request, Response
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import CDPSession, Page, Request, Response
 
 logger = logging.getLogger(__name__)
 
@@ -36,24 +39,51 @@ class CreateAnswers:
     """Listens for a page's publish requests and their answers, from before the click on.
 
     `sent` counts the requests. Each ends in a body or in OutcomeUnknown, which `next` gives in their order.
+
+    An answer is read before the page gets it: a page that goes elsewhere because of the answer takes the body
+    along, and Chromium would not tell it any more.
     """
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, session: CDPSession) -> None:
         self._page = page
+        self._session = session
         self.sent = 0
         self._given = 0
+        self._read = 0
+        self._passed = 0
         self._answers: asyncio.Queue[str | OutcomeUnknown] = asyncio.Queue()
         self._more = asyncio.Event()
-        page.on("request", self._on_request)
-        page.on("response", self._on_response)
-        page.on("requestfailed", self._on_failure)
-        page.on("close", self._on_gone)
-        page.on("crash", self._on_gone)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def listen(cls, page: Page) -> AsyncIterator[CreateAnswers]:
+        """Listens as long as the context lasts."""
+        session = await page.context.new_cdp_session(page)
+        answers = cls(page, session)
+        listeners: dict[Any, Any] = {
+            "request": answers._on_request,
+            "response": answers._on_response,
+            "requestfailed": answers._on_failure,
+            "close": answers._on_gone,
+            "crash": answers._on_gone,
+        }
+        for event, listener in listeners.items():
+            page.on(event, listener)
+        session.on("Fetch.requestPaused", answers._on_held)
+        held = {"urlPattern": f"*{_CREATE}*", "requestStage": "Response"}
+        await session.send("Fetch.enable", {"patterns": [held]})
+        try:
+            yield answers
+        finally:
+            for event, listener in listeners.items():
+                page.remove_listener(event, listener)
+            with contextlib.suppress(PlaywrightError):
+                await session.detach()  # Lets go of what it holds.
 
     @property
     def unanswered(self) -> int:
         """How many requests have left the page of whose end nobody has been told yet."""
-        return self.sent - self._given
+        return max(0, self.sent - self._given)
 
     async def next(self) -> str:
         """The next answer's body. OutcomeUnknown where the connection or the page was lost instead."""
@@ -72,21 +102,31 @@ class CreateAnswers:
                     await self._more.wait()
         return self.sent > known
 
-    def stop(self) -> None:
-        """No more listening."""
-        self._page.remove_listener("request", self._on_request)
-        self._page.remove_listener("response", self._on_response)
-        self._page.remove_listener("requestfailed", self._on_failure)
-        self._page.remove_listener("close", self._on_gone)
-        self._page.remove_listener("crash", self._on_gone)
-
     def _on_request(self, request: Request) -> None:
         if _creates(request):
             self.sent += 1
             self._more.set()
 
+    async def _on_held(self, event: dict[str, Any]) -> None:
+        """An answer that the page has not seen yet."""
+        held = {"requestId": event["requestId"]}
+        with contextlib.suppress(PlaywrightError):
+            if event["request"]["method"] == "POST" and "responseErrorReason" not in event:
+                answer = await self._session.send("Fetch.getResponseBody", held)
+                body = answer["body"]
+                self._read += 1
+                self._answers.put_nowait(
+                    base64.b64decode(body).decode(errors="replace") if answer["base64Encoded"] else body
+                )
+        with contextlib.suppress(PlaywrightError):
+            await self._session.send("Fetch.continueRequest", held)
+
     async def _on_response(self, response: Response) -> None:
+        """An answer that the page has seen; read here only where it could not be held."""
         if not _creates(response.request):
+            return
+        self._passed += 1
+        if self._passed <= self._read:
             return
         try:
             body = await response.text()

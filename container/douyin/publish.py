@@ -208,8 +208,7 @@ class Publication:
         async with self._timeline.step("submit"):
             async with asyncio.timeout(max(0.0, self._working_time())):
                 button = await self._past_challenges(self._ready_to_click)
-            answers = CreateAnswers(self._page)
-            try:
+            async with CreateAnswers.listen(self._page) as answers:
                 for _ in range(_CLICKS):
                     before, sent = await look(self._page), answers.sent
                     await _intend(before_click, answers)
@@ -223,8 +222,6 @@ class Publication:
                     if resent:
                         return await self._outcome(answers, before, sent)
                 raise VerificationRequired(f"The site asked for an SMS code after each of {_CLICKS} clicks.")
-            finally:
-                answers.stop()
 
     async def _ready_to_click(self) -> Locator:
         """Everything that could make the click miss is out of the way before the intent is written."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import PageChanged, PageTimeout, PlatformBusy, PlatformRejected
-from container.douyin.act import ACTION_MS, expect, find, reaches
+from container.douyin.act import ACTION_MS, EFFECT_MS, expect, find, reaches, until
 from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, UPLOAD_CANCEL, VIDEO_INPUT
 from container.douyin.session import refuse_challenges, refuse_strangers, wait_past_challenges
 from container.douyin.sight import Sight, look_again
@@ -85,6 +85,7 @@ class UploadWatch:
                 await progress(sight.percent)
             if sight.shows("upload_failed"):
                 await self._retry()
+                sight = None  # The next failure may look the same.
             elif sight.shows(*marks):
                 return
         await self._cancel()
@@ -105,4 +106,10 @@ class UploadWatch:
         field = RETRY_INPUT.on(self._page, visible=False).first
         if not await reaches(field, "attached"):
             raise PageChanged("The upload failed and the page offers no way to begin it again.")
+        failure = await field.element_handle(timeout=ACTION_MS)
         await field.set_input_files(self._video, timeout=ACTION_MS)
+
+        async def begun() -> bool:
+            return not await failure.evaluate("field => field.isConnected")
+
+        await until(self._page, begun, timeout_ms=EFFECT_MS)

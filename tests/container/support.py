@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
+from playwright.async_api import Error as PlaywrightError
 
 from container.browser import open_page
 from container.douyin.publish import Publication, Work
@@ -18,7 +20,7 @@ from container.evidence import Timeline
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Route
 
     from container.browser import Browser
     from container.douyin.publish import Submitted
@@ -147,6 +149,24 @@ async def open_form(browser: Browser, site: Site) -> AsyncIterator[Visit]:
         await visited.publication.start_upload(VIDEO)
         await visited.publication.wait_form()
         yield visited
+
+
+@contextlib.asynccontextmanager
+async def held(page: Page, pattern: str) -> AsyncIterator[None]:
+    """Requests to these addresses are not answered."""
+    over = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await over.wait()
+        with contextlib.suppress(PlaywrightError):
+            await route.abort()
+
+    await page.route(pattern, hold)
+    try:
+        yield
+    finally:
+        over.set()
+        await page.unroute_all(behavior="wait")
 
 
 async def prepare(visited: Visit, work: Work) -> None:

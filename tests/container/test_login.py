@@ -41,9 +41,11 @@ async def _login(browser: Browser, site: Site) -> AsyncIterator[tuple[QrLogin, L
         yield login, event
 
 
-@pytest.mark.parametrize("drawn", ["png", "svg"])
-def test_a_scanned_and_confirmed_code_logs_in(run: Run, browser: Browser, site: Site, drawn: str) -> None:
-    site.scenario(qr=drawn)
+@pytest.mark.parametrize("scenario", [{"qr": "png"}, {"qr": "svg"}], ids=["png", "svg"])
+def test_a_scanned_and_confirmed_code_logs_in(
+    run: Run, browser: Browser, site: Site, scenario: dict[str, str]
+) -> None:
+    site.scenario(**scenario)
 
     async def log_in() -> None:
         async with _login(browser, site) as (login, event):

@@ -15,7 +15,6 @@ from chalicelib.errors import (
     NoTimeLeft,
     OutcomeUnknown,
     PageTimeout,
-    PlatformBusy,
     PlatformRejected,
     PlatformUnreachable,
     PublisherError,
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from playwright.async_api import Request, Route
 
     from container.browser import Browser
-    from container.douyin.publish import Submitted
     from tests.container.conftest import Run
     from tests.container.support import Site, Visit
 
@@ -49,60 +47,6 @@ _WORK = Work(video=VIDEO, title="城市漫步", claim_type="内容由AI生成")
 
 def _sha256(path: Any) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        {"hashes": "random", "description": "filename", "draft_bar": "on"},
-        {"post_page": "v1", "item_id": "number", "cover_confirm": "on"},
-        {"form": "early", "popovers": "off", "upload": "slow:200"},
-    ],
-    ids=["drifted-hashes", "v1", "early-form"],
-)
-def test_every_field_arrives_as_asked(
-    run: Run, browser: Browser, site: Site, scenario: dict[str, str | int]
-) -> None:
-    site.scenario(**scenario)
-    minute = datetime.now(UTC).replace(second=0, microsecond=0)
-    work = Work(
-        video=VIDEO,
-        title="三十字以内的标题，包含 English 与数字 2026",
-        description="第一行\n第二行，有 #井号 也有 @符号",
-        tags=("旅行推荐官", "城市漫步"),
-        cover=COVER,
-        claim_type="取材网络",
-        publish_at=minute + timedelta(days=3, hours=5),
-        visibility="friends",
-        allow_save=False,
-    )
-
-    async def go() -> Submitted:
-        async with visit(browser, site) as visited:
-            submitted = await publish(visited, work)
-            works = await list_works(visited.page, site.origin)
-            assert [(one.item_id, one.title) for one in works] == [(submitted.item_id, work.title)]
-            return submitted
-
-    submitted = run(go())
-    (truth,) = site.works()
-    assert truth["item_id"] == submitted.item_id
-    assert truth["title"] == work.title
-    assert truth["topics"] == ["旅行推荐官", "城市漫步"]
-    assert truth["description"].strip() == f"{work.description} #旅行推荐官 #城市漫步"
-    assert {slot: cover["sha256"] for slot, cover in truth["cover"]["slots"].items()} == {
-        "竖封面3:4": _sha256(COVER),
-        "横封面4:3": _sha256(COVER),
-    }
-    assert (truth["declaration"]["choice"], truth["declaration"]["sub_choice"]) == (
-        "内容为转载信息",
-        "取材站外",
-    )
-    assert work.publish_at is not None
-    assert truth["timing"] == int(work.publish_at.timestamp())
-    assert (truth["visibility"], truth["save_permission"]) == ("好友可见", "不允许")
-    assert truth["video"]["sha256"] == _sha256(VIDEO)
-    assert site.publish_requests() == 1
 
 
 def test_what_was_not_asked_for_gets_the_sites_defaults(run: Run, browser: Browser, site: Site) -> None:
@@ -119,18 +63,6 @@ def test_what_was_not_asked_for_gets_the_sites_defaults(run: Run, browser: Brows
     assert (truth["visibility"], truth["save_permission"]) == ("公开", "允许")
     assert "no cover was given: the first one that the site recommends" in notes
     assert "no claim_type was given: 无需添加自主声明" in notes
-
-
-def test_the_old_declarations_are_mapped(run: Run, browser: Browser, site: Site) -> None:
-    site.scenario(declaration="old")
-
-    async def go() -> None:
-        async with visit(browser, site) as visited:
-            await publish(visited, Work(video=VIDEO, title="旧版声明", cover=COVER, claim_type="取材网络"))
-
-    run(go())
-    (truth,) = site.works()
-    assert (truth["declaration"]["choice"], truth["declaration"]["sub_choice"]) == ("内容取材网络", "取材站外")
 
 
 def test_the_old_dialog_wants_place_and_date_for_own_footage(run: Run, browser: Browser, site: Site) -> None:
@@ -160,22 +92,13 @@ def test_a_field_that_the_form_does_not_take_is_named(
 
 
 def test_a_topic_that_is_not_suggested_is_an_error(run: Run, browser: Browser, site: Site) -> None:
-    async def answer(route: Route) -> None:
-        await route.fulfill(json={"status_code": 0, "sug_list": [_topic("别的话题")]})
-
-    async def go(visited: Visit) -> None:
-        await visited.page.route("**/challengesug/**", answer)
-        await visited.publication.fill(Work(VIDEO, "话题", tags=("没有的话题",)))
-
-    async def fill() -> None:
-        async with open_form(browser, site) as visited:
-            with pytest.raises(FormMismatch, match="别的话题") as caught:
-                await go(visited)
-            assert caught.value.context == {"field": "tags", "step": "description"}
-
+    site.scenario(topics="missing")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("container.douyin.topics._SUGGESTIONS_MS", 800)
-        run(fill())
+        patch.setattr("container.douyin.topics._SETTLED_MS", 500)
+        patch.setattr("container.douyin.topics._BY_BLANK_MS", 500)
+        error = _refused_at_fill(run, browser, site, Work(VIDEO, "话题", tags=("没有",)))
+    assert error.context == {"field": "tags", "step": "description"}
+    assert "没有日常" in error.detail
 
 
 def test_a_time_that_the_site_does_not_take_is_refused_by_its_page(
@@ -215,12 +138,6 @@ def test_a_slow_page_proves_nothing(run: Run, browser: Browser, site: Site) -> N
     run(go())
 
 
-def test_a_session_that_dies_during_the_upload_is_noticed(run: Run, browser: Browser, site: Site) -> None:
-    site.scenario(session_dies="during_upload")
-    assert isinstance(_error(run, browser, site, _WORK), SessionExpired)
-    assert site.works() == []
-
-
 def test_an_upload_that_fails_is_begun_again(run: Run, browser: Browser, site: Site) -> None:
     site.scenario(upload="fail_once")
 
@@ -233,22 +150,11 @@ def test_an_upload_that_fails_is_begun_again(run: Run, browser: Browser, site: S
     assert len(site.works()) == 1
 
 
-@pytest.mark.parametrize(
-    ("scenario", "expected", "words"),
-    [
-        ({"publish": "rejected"}, PlatformRejected, "内容违规"),
-        ({"publish": "busy_once"}, PlatformBusy, "服务器开小差"),
-        ({"second_verification": "publish"}, VerificationRequired, "SMS code"),
-    ],
-    ids=["rejected", "busy", "identity"],
-)
-def test_a_refusal_is_told_in_the_platforms_words(
-    run: Run, browser: Browser, site: Site, scenario: dict[str, str], expected: type[Exception], words: str
-) -> None:
-    site.scenario(**scenario)
+def test_a_challenge_that_nobody_answers_is_a_refusal(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(second_verification="publish")
     error = _error(run, browser, site, _WORK)
-    assert isinstance(error, expected)
-    assert words in error.detail
+    assert isinstance(error, VerificationRequired)
+    assert "SMS code" in error.detail
     assert error.context["step"] == "submit"
     assert (site.works(), site.publish_requests()) == ([], 1)
 
@@ -474,10 +380,6 @@ async def _declare_nothing(*_: Any) -> None:
 
 async def _recommend_nothing(*_: Any) -> None:
     pass
-
-
-def _topic(name: str) -> dict[str, Any]:
-    return {"cha_name": name, "cid": "1", "view_count": 1}
 
 
 def _error(run: Run, browser: Browser, site: Site, work: Work) -> PublisherError:

@@ -14,12 +14,11 @@ from chalicelib.errors import (
     VerificationRequired,
 )
 from container.douyin import act, verification
+from container.douyin import publish as driver
 from container.douyin.publish import Work
-from tests.container.support import COVER, VIDEO, prepare, publish, visit
+from tests.container.support import COVER, VIDEO, held, prepare, publish, visit
 
 if TYPE_CHECKING:
-    from playwright.async_api import Route
-
     from container.browser import Browser
     from container.douyin.publish import Submitted
     from tests.container.conftest import Run
@@ -29,6 +28,11 @@ pytestmark = pytest.mark.system
 
 _WORK = Work(video=VIDEO, title="身份验证", cover=COVER, claim_type="内容由AI生成")
 _PHONE = "183******91"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "_RESEND_SECONDS", 0.5)
 
 
 class NobodyAnsweredError(VerificationRequired):
@@ -95,11 +99,11 @@ def phone_codes(site: Site) -> list[str]:
 def test_a_page_that_sends_the_work_by_itself_after_the_code_is_not_clicked_again(
     run: Run, browser: Browser, site: Site
 ) -> None:
-    site.scenario(second_verification="publish", after_verification="resend")
-    intent = Intent(site)
+    session, intent = site.log_in(), Intent(site)
+    site.scenario(second_verification="both", after_verification="resend")
 
     async def go() -> Submitted:
-        async with visit(browser, site, next_code=Phone(site).next_code) as visited:
+        async with visit(browser, site, session=session, next_code=Phone(site).next_code) as visited:
             await prepare(visited, _WORK)
             return await visited.publication.submit(intent.write)
 
@@ -173,16 +177,15 @@ def test_too_many_wrong_codes_need_another_sms_and_its_pause_is_respected(
 
 
 def test_a_panel_that_is_not_understood_proves_that_nothing_was_published(
-    run: Run, browser: Browser, site: Site
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.scenario(second_verification="publish")
+    monkeypatch.setattr(verification, "ACTION_MS", 500)
 
     async def go() -> None:
         async with visit(browser, site, next_code=Phone(site).next_code) as visited:
-            await visited.page.route("**/send_code/**", _hold)
             await prepare(visited, _WORK)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(verification, "ACTION_MS", 400)
+            async with held(visited.page, "**/send_code/**"):
                 with pytest.raises(VerificationRequired, match="did not say that it sent an SMS"):
                     await visited.publication.submit(Intent(site).write)
 
@@ -191,16 +194,15 @@ def test_a_panel_that_is_not_understood_proves_that_nothing_was_published(
 
 
 def test_a_code_of_which_nobody_hears_again_leaves_the_outcome_unknown(
-    run: Run, browser: Browser, site: Site
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.scenario(second_verification="publish")
+    monkeypatch.setattr(verification, "_VERDICT_MS", 500)
 
     async def go() -> None:
         async with visit(browser, site, next_code=Phone(site).next_code) as visited:
-            await visited.page.route("**/validate_code/**", _hold)
             await prepare(visited, _WORK)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(verification, "_VERDICT_MS", 400)
+            async with held(visited.page, "**/validate_code/**"):
                 with pytest.raises(OutcomeUnknown, match="After a code was given"):
                     await visited.publication.submit(Intent(site).write)
 
@@ -248,7 +250,3 @@ def test_what_no_code_can_answer_ends_with_a_picture_and_what_to_do(
     assert ("face" in error.detail) is ("verification" in scenario)
     assert site.works() == []
     assert phone_codes(site) == []
-
-
-async def _hold(route: Route) -> None:
-    """Never answered."""

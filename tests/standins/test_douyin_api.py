@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from .support import COVER, VIDEO, WALKER, XIAOMAN, Creator, Standin
+from .support import COVER, ROOT, VIDEO, WALKER, XIAOMAN, Creator, Standin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,9 +122,15 @@ def test_a_new_work_may_take_a_while_to_be_listed(creator: Creator, douyin: Stan
     assert len(douyin.works) == 1
 
 
-def test_a_rejected_work_is_not_kept(creator: Creator, douyin: Standin) -> None:
+def test_a_rejected_work_is_not_kept_whatever_the_words(creator: Creator, douyin: Standin) -> None:
     douyin.scenario(publish="rejected")
-    assert creator.publish(creator.item())["status_msg"] == "内容违规，不可发布"
+    item = creator.item()
+    words = set()
+    for rejection in ("violation", "review", "forbidden", "failed", "duplicate"):
+        douyin.scenario(rejection=rejection)
+        words.add(creator.publish(item)["status_msg"])
+    assert "内容违规，不可发布" in words
+    assert len(words) == 5
     assert douyin.works == []
 
 
@@ -227,6 +233,8 @@ def test_every_switch_says_what_it_does(douyin: Standin) -> None:
     switches = douyin.get("/admin/switches")
     assert switches.keys() == douyin.get("/admin/scenario").keys()
     assert all(switch["does"] for switch in switches.values())
+    readme = (ROOT / "local/standins/douyin/README.md").read_text()
+    assert [name for name in switches if f"`{name}`" not in readme] == []
     assert switches["post_page"] == {
         "default": "v2",
         "accepts": "v2|v1",

@@ -53,7 +53,8 @@ export function setClass(node, classes) {
 
 /** Replace what a node holds, as one render does. */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  const present = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  node.replaceChildren(...driftedChildren(node.tagName.toLowerCase(), present));
 }
 
 /** Floating things belong to their page: a navigation takes them along. Toasts stay. */

@@ -24,7 +24,7 @@ export class Editor {
       spellcheck: "false",
       on: { input: () => this.onInput(), focus: () => this.onFocus(), keydown: (event) => this.onKey(event) },
     });
-    fill(this.zone, line(text));
+    this.zone.append(line(text));
     this.node = el(
       "div",
       { class: "editor-container-zRPSAi" },
