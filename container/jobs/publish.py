@@ -38,7 +38,7 @@ from container.evidence import Timeline
 from container.jobs.claim import Claim
 from container.jobs.failure import failure_of
 from container.jobs.media import fetch_task_media
-from container.jobs.reconcile import reconcile
+from container.jobs.reconcile import find_works, reconcile
 from container.jobs.session import open_session, refresh_session
 from container.lease import LEASE, Heartbeat, Message
 from container.points import reach, working_for
@@ -222,12 +222,14 @@ class _Job:
         """Writes the intent, before each click. If this raises, nothing is clicked."""
         if self.deadline() < CLICK_SECONDS:
             raise NoTimeLeft(f"{self.deadline():.0f} s of the worker's time are left.")
+        works = await list_works(page, self.worker.settings.douyin_origin)
         if self.task.intent is not None:
-            # The first click is proved to have done nothing; what the list showed before it is still good.
+            # The platform has refused the first click. The list from before it stays the one to compare with.
+            if find_works(self.task, works):
+                raise OutcomeUnknown("A work like this one has appeared since the refused click.")
             now = to_rfc3339(self.worker.clock())
             await self.claim.move(states.INTEND_AGAIN, intent={**self.task.intent, "renewed_at": now})
             return
-        works = await list_works(page, self.worker.settings.douyin_origin)
         intent: dict[str, Any] = {
             "at": to_rfc3339(self.worker.clock()),
             "works": [work.item_id for work in works],
