@@ -48,20 +48,21 @@ async def find(
 
     A fallback that was needed is noted on the timeline. PageTimeout where nothing appears.
     """
-    looked_for = target.on(scope, visible=visible)
-    await expect(
-        looked_for if text is None else looked_for.filter(has_text=text),
-        "attached",
-        target.purpose,
-        timeout_ms=ACTION_MS if timeout_ms is None else timeout_ms,
-    )
-    for number, way in enumerate(target.ways):
-        locator = way.on(scope).filter(visible=True) if visible else way.on(scope)
-        if text is not None:
-            locator = locator.filter(has_text=text)
+
+    def by(locator: Locator) -> Locator:
+        return locator if text is None else locator.filter(has_text=text)
+
+    ways = [by(way.on(scope).filter(visible=True) if visible else way.on(scope)) for way in target.ways]
+    # Most are there at once.
+    if await ways[0].count():
+        return ways[0].first
+    looked_for = by(target.on(scope, visible=visible))
+    timeout_ms = ACTION_MS if timeout_ms is None else timeout_ms
+    await expect(looked_for, "attached", target.purpose, timeout_ms=timeout_ms)
+    for number, locator in enumerate(ways):
         if await locator.count():
             if number:
-                note(f"{target.purpose}: found only by fallback {number}, {way}")
+                note(f"{target.purpose}: found only by fallback {number}, {target.ways[number]}")
             return locator.first
     # It went away again between the two looks; whoever acts on it waits for it once more.
     return looked_for.first

@@ -1,25 +1,26 @@
 """What a page shows, in one look: which of the known marks, how far an upload is, which QR code.
 
-One evaluation in the page answers for all marks at once, and a wait ends within a tenth of a second of the
-change it waits for; Playwright's own waits look twice a second.
+One evaluation in the page answers for all marks at once, and a wait ends a few hundredths of a second after the
+change that it waits for; Playwright's own waits look twice a second.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from container.douyin.locators import MARKS, QR_DRAWING, QR_IMAGE, TOAST, Css, Target
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-_LOOK_EVERY_MS = 100
+# A page that does not even say in time that nothing has changed.
+_UNRESPONSIVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,14 @@ async def look(page: Page) -> Sight:
 
 
 async def look_again(page: Page, known: Sight | None, *, timeout_ms: float) -> Sight | None:
-    """The page once it differs from `known`; None where it does not within the time."""
+    """The page once it differs from `known`; None where it does not within the time, or does not respond."""
     end = time.monotonic() + timeout_ms / 1000
-    while (left_ms := (end - time.monotonic()) * 1000) > 0:
+    while (left := end - time.monotonic()) > 0:
         try:
-            handle = await page.wait_for_function(
-                f"([table, known]) => {{ const seen = ({_LOOK})(table); "
-                "return seen.signature === known ? null : seen; }",
-                arg=[_TABLE, known.signature if known else ""],
-                polling=_LOOK_EVERY_MS,
-                timeout=left_ms,
-            )
-            return _sight(await handle.json_value())
-        except PlaywrightTimeout:
+            async with asyncio.timeout(left + _UNRESPONSIVE_SECONDS):
+                seen = await page.evaluate(_LOOK_AGAIN, [_TABLE, known.signature if known else "", left * 1000])
+            return _sight(seen) if seen else None
+        except TimeoutError:
             return None
         except PlaywrightError as error:
             # The page that was looked at is going, another one is coming: the next look will find it.
@@ -150,3 +146,27 @@ _LOOK = r"""
   return {...seen, signature: JSON.stringify(seen)};
 }
 """
+
+# Looks again a moment after the page has changed (a change seldom comes alone), and now and then without that.
+_LOOK_AGAIN = (
+    r"""
+async ([table, known, timeout]) => {
+  const look = """
+    + _LOOK
+    + r""";
+  const end = performance.now() + timeout;
+  for (;;) {
+    const seen = look(table);
+    if (seen.signature !== known) return seen;
+    const left = end - performance.now();
+    if (left <= 0) return null;
+    await new Promise((resolve) => {
+      const over = () => { observer.disconnect(); clearTimeout(timer); resolve(); };
+      const timer = setTimeout(over, Math.min(left, 100));
+      const observer = new MutationObserver(() => { observer.disconnect(); setTimeout(over, 20); });
+      observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+    });
+  }
+}
+"""
+)

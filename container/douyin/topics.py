@@ -46,11 +46,12 @@ async def write_description(page: Page, text: str) -> None:
     for _ in range(_ATTEMPTS):
         await close_suggestions(page)
         await editor.focus(timeout=ACTION_MS)
-        await editor.press("ControlOrMeta+A")
-        await editor.press("Delete")
-        if not await _holds(editor, ""):
-            continue
-        await _type(page, editor, text)
+        if squeeze(await _text(editor)):
+            await page.keyboard.press("ControlOrMeta+A")
+            await page.keyboard.press("Delete")
+            if not await _holds(editor, ""):
+                continue
+        await _type(page, text)
         if await _holds(editor, text):
             return
     raise FormMismatch(
@@ -67,10 +68,12 @@ async def add_topics(page: Page, tags: Sequence[str]) -> None:
     for number, tag in enumerate(tags, 1):
         await close_suggestions(page)
         await editor.focus(timeout=ACTION_MS)
-        await editor.press("ControlOrMeta+End")
+        await page.keyboard.press("ControlOrMeta+End")
         text = await editor.inner_text(timeout=ACTION_MS)
         blank = "" if not text.strip() or text[-1].isspace() else " "
-        await editor.press_sequentially(f"{blank}#{tag}", timeout=ACTION_MS)
+        # As with an input method: the sign by its key, the word in one piece.
+        await page.keyboard.type(f"{blank}#")
+        await page.keyboard.insert_text(tag)
         chip = TOPIC_CHIP.on(editor).nth(number - 1)
         offered = await _choose(page, tag)
         if offered is not None:
@@ -142,12 +145,12 @@ def _whole(tag: str) -> re.Pattern[str]:
     return re.compile(rf"^\s*[#＃]?\s*{re.escape(tag)}\s*$")
 
 
-async def _type(page: Page, editor: Locator, text: str) -> None:
+async def _type(page: Page, text: str) -> None:
     """Line by line: a line break in one inserted piece may end a paragraph, or nothing at all."""
     for number, line in enumerate(text.splitlines()):
         if number:
             await close_suggestions(page)
-            await editor.press("Enter")
+            await page.keyboard.press("Enter")
         if line:
             await page.keyboard.insert_text(line)
 
