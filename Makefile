@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test test-fast chaos lint format lock clean
+.PHONY: run demo test test-fast chaos probe lint format lock clean
 
 run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
 	@$(BIN)/python -m local
@@ -16,6 +16,9 @@ test: lint  ## everything a contributor runs
 
 test-fast: .setup-dev  ## the tests that need no emulator, stand-in or browser
 	@$(BIN)/python -m pytest -m "not system" -q
+
+probe: .setup-local  ## which locators hold on the real site, publishing nothing: make probe ARGS="--account NAME"
+	@$(BIN)/python -m local.probe $(ARGS)
 
 chaos: .setup-local  ## kill the publish worker at every point of its job, and compare its task with the truth
 	@$(BIN)/python -m local.chaos

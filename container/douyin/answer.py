@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_CREATE = "/web/api/media/aweme/create"  # create_v2 since 2025, create before.
+CREATE_PATH = "/web/api/media/aweme/create"  # create_v2 since 2025, create before.
 
 # The platform's words for a passing fault of its own (toasts and status_msg, 2025-2026).
 _BUSY = ("开小差", "系统异常", "系统繁忙", "网络异常", "服务异常", "服务繁忙", "稍后再试", "稍后重试", "频繁")
@@ -70,7 +70,7 @@ class CreateAnswers:
         for event, listener in listeners.items():
             page.on(event, listener)
         session.on("Fetch.requestPaused", answers._on_held)
-        held = {"urlPattern": f"*{_CREATE}*", "requestStage": "Response"}
+        held = {"urlPattern": f"*{CREATE_PATH}*", "requestStage": "Response"}
         await session.send("Fetch.enable", {"patterns": [held]})
         try:
             yield answers
@@ -175,4 +175,4 @@ def refusal(words: str) -> PublisherError:
 
 
 def _creates(request: Request) -> bool:
-    return request.method == "POST" and urlsplit(request.url).path.startswith(_CREATE)
+    return request.method == "POST" and urlsplit(request.url).path.startswith(CREATE_PATH)

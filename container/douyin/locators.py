@@ -104,7 +104,6 @@ QR_IMAGE = Target(
     fallbacks=(
         Css('#animate_qrcode_container img[src^="data:image"]'),
         Css('[class*="scan_qrcode_login_content"] img[src^="data:image"]'),
-        Role("img", "二维码"),
     ),
 )
 QR_DRAWING = Target(
