@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.clock import SHANGHAI, Clock, from_rfc3339, to_rfc3339, utc_now
-from chalicelib.errors import TaskNotFound
 from chalicelib.publishing.schedule import platform_takes
 from chalicelib.publishing.states import State
 
@@ -110,9 +109,8 @@ class Admission:
 
     def _counts(self, task_id: str) -> bool:
         """Whether a booked task has published, may have, or is about to."""
-        try:
-            task = self.tasks.get(task_id)
-        except TaskNotFound:
+        task = self.tasks.find(task_id)
+        if task is None:
             return False
         about_to = task.state.held or task.state is State.QUEUED
         return about_to or task.intent is not None or task.state is State.PUBLISHED

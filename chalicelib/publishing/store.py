@@ -37,9 +37,15 @@ class TaskStore:
         self._table.put_new(task.to_item())
 
     def get(self, task_id: str) -> Task:
+        task = self.find(task_id)
+        if task is None:
+            raise TaskNotFound(f"There is no task {task_id!r}.")
+        return task
+
+    def find(self, task_id: str) -> Task | None:
         item = self._table.get(task_id)
         if item is None or "submission" not in item:  # The mark of a claimed work is no task.
-            raise TaskNotFound(f"There is no task {task_id!r}.")
+            return None
         return Task.from_item(item)
 
     def move(

@@ -53,7 +53,8 @@ DURATION_SKEW_MS = 1_500
 async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
     """Looks once. Found: published. Not found, late enough: not published. Else the task is looked at again.
 
-    A look that fails proves nothing and counts for nothing; nor does one that does not reach back far enough.
+    A look that fails proves nothing and counts for nothing; nor does one that does not reach back far enough,
+    or that finds a work to which another uncertain task has the better claim.
     """
     reach("reconcile_claimed")
     now = worker.clock()
@@ -68,7 +69,10 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
         await _look_later(tasks, task, now + delay, failed_checks=task.failed_checks + 1)
         return
     reach("list_read")
-    for work in find_works(task, works):
+    found = find_works(task, works)
+    rivals = await asyncio.to_thread(_rivals, worker, tasks, task) if found else []
+    mine = [work for work in found if not any(find_works(rival, [work]) for rival in rivals)]
+    for work in mine:
         if await asyncio.to_thread(tasks.claim_work, work.item_id, task.id):
             result = {"item_id": work.item_id, "url": work_url(work.item_id), "found_at": to_rfc3339(now)}
             reach("before_settle")
@@ -77,7 +81,7 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
             )
             return
     delay = CHECK_DELAYS[min(task.checks, len(CHECK_DELAYS) - 1)]
-    if not reaches_back(task, works):
+    if len(mine) < len(found) or not reaches_back(task, works):
         await _look_later(tasks, task, now + delay, failed_checks=task.failed_checks + 1)
         return
     if task.checks + 1 >= len(CHECK_DELAYS) and now >= last_click(task) + ABSENT_AFTER:
@@ -86,6 +90,22 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
         await asyncio.to_thread(tasks.move, task.id, states.MISS, epoch=task.epoch, error=absent.describe())
         return
     await _look_later(tasks, task, now + delay, checks=task.checks + 1)
+
+
+def _rivals(worker: Worker, tasks: TaskStore, task: Task) -> list[Task]:
+    """Other tasks of the account whose outcome is open, and whose intent is later: a work that fits both is
+    theirs, for a click follows its intent in seconds.
+    """
+    account = worker.accounts.get(task.submission.account_name)
+    return [
+        other
+        for task_id in account.bookings
+        if task_id != task.id
+        and (other := tasks.find(task_id)) is not None
+        and other.state.watched
+        and other.intent is not None
+        and last_click(other) > last_click(task)
+    ]
 
 
 async def _look_later(tasks: TaskStore, task: Task, due_at: datetime, **changes: Any) -> None:

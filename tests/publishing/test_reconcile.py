@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.clock import from_rfc3339
+from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import AccountNotFound, PageTimeout
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
@@ -110,6 +110,39 @@ def test_of_two_uncertain_tasks_with_one_title_each_gets_a_work_of_its_own(desk:
 
     assert look(first, works).result["item_id"] == "71"
     assert look(second, works).result["item_id"] == "72"
+
+
+def booked(desk: Desk, task: Task) -> Task:
+    """As a worker books its task's place before it claims it."""
+    account = desk.accounts.get(desk.account_name)
+    assert desk.accounts.book(account, {**account.bookings, task.id: to_rfc3339(desk.clock())})
+    return task
+
+
+def test_a_work_is_left_to_the_task_that_was_about_to_click_when_it_was_made(desk: Desk, look: Any) -> None:
+    """The first wrote its intent and died before the click; the second has the same title, and clicked."""
+    first = booked(desk, uncertain(desk))
+    desk.clock.advance(minutes=10)
+    second = booked(desk, uncertain(desk))
+    works = [work("72", desk.clock() + timedelta(seconds=5))]
+
+    for _ in range(6):
+        desk.clock.advance(minutes=10)
+        first = look(first, works)
+    assert (first.state, first.checks) == (State.OUTCOME_UNKNOWN, 0)
+    assert look(second, works).result["item_id"] == "72"
+    for _ in range(5):
+        first = look(first, works)
+    assert first.state is State.FAILED
+
+
+def test_an_older_work_is_the_older_tasks(desk: Desk, look: Any) -> None:
+    first = booked(desk, uncertain(desk))
+    works = [work("71", desk.clock() + timedelta(seconds=5))]
+    desk.clock.advance(minutes=10)
+    booked(desk, uncertain(desk))
+
+    assert look(first, works).result["item_id"] == "71"
 
 
 def test_one_work_does_not_prove_two_tasks(desk: Desk, look: Any) -> None:
