@@ -83,17 +83,17 @@ def main() -> int:
         switches = {"pace": given.pace, "form": given.form, "publish": f"slow:{given.answer_delay}"}
         switches["upload"] = f"slow:{given.part_delay}" if given.part_delay else "ok"
         runs = asyncio.run(_runs(site, video, switches, given.runs, cold=given.cold))
-    platform = given.answer_delay / 1000 + _transfer(runs, size, given)
+    platform = [given.answer_delay / 1000 + _transfer(run, size, given) for run in runs]
     (_print_json if given.json else _print)(runs, platform, given)
     return 0
 
 
-def _transfer(runs: list[Run], size: int, given: argparse.Namespace) -> float:
+def _transfer(run: Run, size: int, given: argparse.Namespace) -> float:
     """Seconds of the upload that are the platform's: its delays, or all of it where there are none."""
     if given.form == "early":
         return 0.0  # Nobody waits for it: the form is filled meanwhile.
     if given.part_delay == 0:
-        return statistics.median(run.steps["wait_form"] for run in runs)
+        return run.steps["wait_form"]
     return float(-(-size // PART) * given.part_delay / 1000)
 
 
@@ -269,42 +269,39 @@ def _bytes(text: str) -> int:
     return int(number) * UNITS[unit]
 
 
-def _print(runs: list[Run], platform: float, given: argparse.Namespace) -> None:
+def _print(runs: list[Run], platform: list[float], given: argparse.Namespace) -> None:
     console = Console(highlight=False)
     console.print(
         f"{given.size}, {'cold' if given.cold else 'warm'} browser, {given.form} form, {len(runs)} runs, "
         f"pace {given.pace} ms, {os.cpu_count()} cores"
     )
+    overheads = [run.wall - theirs for run, theirs in zip(runs, platform, strict=True)]
+    overhead = statistics.median(overheads)
+    answer = given.answer_delay / 1000
+    transfer = statistics.median(platform) - answer
     table = Table("step", "median s", "min", "max", "of the overhead", box=box.SIMPLE)
-    overhead = statistics.median(run.wall for run in runs) - platform
     for step in _STEPS:
         times = [run.steps.get(step, 0.0) for run in runs]
         middle = statistics.median(times)
-        ours = middle - _platform_part(step, platform, given)
-        table.add_row(step, f"{middle:.2f}", f"{min(times):.2f}", f"{max(times):.2f}", f"{ours / overhead:.0%}")
+        ours = middle - {"submit": answer, "wait_form": transfer}.get(step, 0.0)
+        share = f"{ours / overhead:.0%}"
+        table.add_row(step, f"{middle:.2f}", f"{min(times):.2f}", f"{max(times):.2f}", share)
     console.print(table)
     for name, values, unit in (
         ("wall", [run.wall for run in runs], "s"),
-        ("overhead (wall − platform)", [run.wall - platform for run in runs], "s"),
+        ("platform", platform, "s"),
+        ("overhead (wall − platform)", overheads, "s"),
         ("CPU", [run.cpu for run in runs], "s"),
         ("peak PSS of the tree", [run.peak_mib for run in runs], "MiB"),
     ):
-        console.print(
-            f"{name:<28}{statistics.median(values):8.2f} {unit:<4}({min(values):.2f} to {max(values):.2f})"
-        )
-    console.print(f"{'platform':<28}{platform:8.2f} s")
-    console.print(f"{'overhead ÷ wall':<28}{overhead / statistics.median(run.wall for run in runs):8.2f}")
-    console.print(
-        f"{'overhead ÷ a peer’s sleeps':<28}{overhead / PEER_SLEEPS:8.2f}     ({PEER_SLEEPS} s of them)"
-    )
+        middle = statistics.median(values)
+        console.print(f"{name:<28}{middle:8.2f} {unit:<4}({min(values):.2f} to {max(values):.2f})")
+    wall = statistics.median(run.wall for run in runs)
+    console.print(f"{'overhead ÷ wall':<28}{overhead / wall:8.2f}")
+    console.print(f"{'overhead ÷ a peer’s sleeps':<28}{overhead / PEER_SLEEPS:8.2f}     ({PEER_SLEEPS} s)")
 
 
-def _platform_part(step: str, platform: float, given: argparse.Namespace) -> float:
-    answer = given.answer_delay / 1000
-    return {"submit": answer, "wait_form": platform - answer}.get(step, 0.0)
-
-
-def _print_json(runs: list[Run], platform: float, given: argparse.Namespace) -> None:
+def _print_json(runs: list[Run], platform: list[float], given: argparse.Namespace) -> None:
     print(json.dumps({"platform": platform, "options": vars(given), "runs": [vars(run) for run in runs]}))
 
 

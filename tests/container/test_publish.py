@@ -29,7 +29,7 @@ from container.douyin.session import ensure_logged_in
 from container.douyin.works import list_works
 from container.evidence import Timeline
 from container.sniff import sniff
-from tests.container.support import COVER, VIDEO, open_form, prepare, publish, visit
+from tests.container.support import COVER, VIDEO, held, open_form, prepare, publish, visit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Request, Route
 
     from container.browser import Browser
+    from container.douyin.publish import Submitted
     from tests.container.conftest import Run
     from tests.container.support import Site, Visit
 
@@ -201,6 +202,67 @@ def test_a_page_that_goes_away_after_the_click_leaves_the_outcome_unknown(
     run(go())
 
 
+def test_an_answer_that_cannot_be_held_is_read_after_the_page_has_it(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    async def answer(route: Route) -> None:
+        await route.fulfill(json={"status_code": 0, "item_id": 7412345678901234567})
+
+    async def go() -> Submitted:
+        async with visit(browser, site) as visited:
+            await visited.page.route("**/create_v2/**", answer)
+            return await publish(visited, _WORK)
+
+    assert run(go()).item_id == "7412345678901234567"
+
+
+def test_a_refusal_is_no_proof_while_another_request_is_unanswered(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    site.scenario(publish="rejected")
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await visited.page.context.add_init_script(_TWICE)
+            await prepare(visited, _WORK)
+            async with held(visited.page, "**/create_v2/?again"):
+                with pytest.raises(OutcomeUnknown, match="more than once"):
+                    await visited.publication.submit(_agree)
+
+    run(go())
+
+
+def test_a_page_that_sends_the_work_before_the_click_leaves_the_outcome_unknown(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await prepare(visited, _WORK)
+
+            async def intend() -> None:
+                await visited.page.evaluate(_SEND)
+
+            with pytest.raises(OutcomeUnknown, match="before the click"):
+                await visited.publication.submit(intend)
+
+    run(go())
+    assert site.publish_requests() == 1
+
+
+def test_an_unfinished_video_of_an_earlier_visit_is_dropped(run: Run, browser: Browser, site: Site) -> None:
+    session = site.log_in()
+
+    async def go() -> list[str]:
+        async with visit(browser, site, session=session) as first:
+            await prepare(first, _WORK)
+        async with visit(browser, site, session=session) as second:
+            await publish(second, _WORK)
+            return second.notes
+
+    assert "an unfinished video of an earlier visit was dropped" in run(go())
+    assert len(site.works()) == 1
+
+
 def test_an_intent_that_cannot_be_written_stops_the_click(run: Run, browser: Browser, site: Site) -> None:
     async def refuse() -> None:
         raise NoTimeLeft
@@ -349,6 +411,17 @@ def test_the_works_page_asks_where_we_may_not(run: Run, browser: Browser, site: 
 
 # One pixel, lossless.
 _WEBP = base64.b64decode("UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA==")
+
+# A page whose scripts send each work a second time.
+_TWICE = """
+const once = window.fetch;
+window.fetch = (url, options) => {
+  if (String(url).endsWith("/create_v2/")) void once(url + "?again", options).catch(() => {});
+  return once(url, options);
+};
+"""
+
+_SEND = "() => fetch('/web/api/media/aweme/create_v2/', {method: 'POST', body: '{}'}).then(() => {})"
 
 _CAPTCHA = """
 () => {

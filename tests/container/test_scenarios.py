@@ -21,7 +21,7 @@ from chalicelib.errors import (
     SessionExpired,
 )
 from container.browser import open_page
-from container.douyin import act, upload
+from container.douyin import act, topics, upload
 from container.douyin.login import QrLogin, QrState
 from container.douyin.publish import Work
 from container.douyin.works import list_works
@@ -66,8 +66,11 @@ _DRIFTED = {"spaces", "wrappers", "tags"}
 
 
 @pytest.mark.parametrize("name", _PASSED)
-def test_a_work_with_every_field_gets_through(run: Run, browser: Browser, site: Site, name: str) -> None:
+def test_a_work_with_every_field_gets_through(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     site.scenario(**_PASSED[name])
+    monkeypatch.setattr(topics, "_SETTLED_MS", 500)
 
     async def go() -> tuple[str | None, list[str]]:
         async with visit(browser, site) as visited:
