@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.accounts.preferences import applied
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.errors import Canceled, MediaError, NotPublished, ReviewRejected, ValidationFailed
+from chalicelib.errors import (
+    Canceled,
+    MediaError,
+    NotPublished,
+    ReviewRejected,
+    StateConflict,
+    ValidationFailed,
+)
 from chalicelib.publishing import states
 from chalicelib.publishing.schedule import parse_schedule_time, plan
 from chalicelib.publishing.states import State
@@ -122,13 +129,17 @@ class TaskDesk:
 
     def resolve(self, task_id: str, *, live: bool, item_id: str | None = None) -> Task:
         """A person has looked whether a submitted task is live. StateConflict where there is nothing to say:
-        the outcome is known, or nothing was submitted.
+        the outcome is known, nothing was submitted, or the work that is named is another task's.
         """
         task = self.tasks.get(task_id)
+        if "resolve" not in task.actions:
+            raise conflict(task, states.CONFIRM if live else states.DENY)
         now = self.clock()
         if not live:
             denied = NotPublished("A person looked, and the work is not live.")
             return self.tasks.move(task_id, states.DENY, error=denied.describe(), entry=task.entry("deny", now))
+        if item_id is not None and not self.tasks.claim_work(item_id, task_id):
+            raise StateConflict(f"The work {item_id} is another task's already.")
         result = {
             "item_id": item_id,
             "url": work_url(item_id),

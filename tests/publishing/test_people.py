@@ -126,6 +126,15 @@ def test_a_person_who_found_the_work_settles_the_task_with_its_address(desk: Des
     assert (settled.error, settled.due_at) == (None, None)
 
 
+def test_a_work_that_is_another_tasks_already_settles_nothing(desk: Desk) -> None:
+    first, second = uncertain(desk), uncertain(desk)
+    desk.desk.resolve(first.id, live=True, item_id="71")
+
+    with pytest.raises(StateConflict, match="another task's"):
+        desk.desk.resolve(second.id, live=True, item_id="71")
+    assert desk.tasks.get(second.id).state is State.OUTCOME_UNKNOWN
+
+
 def test_what_people_did_stands_in_the_timeline_and_the_code_does_not(desk: Desk) -> None:
     task = task_in(desk, State.NEEDS_VERIFICATION, intended=False)
     given = desk.desk.verify(task.id, "918273")
