@@ -24,7 +24,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── MediaDamaged · MediaTooLong · MediaDimensions
     │   └── UploadMissing · UploadUsed · UploadExpires
     ├── AccountError                    account.*                409
-    │   ├── SessionExpired · SessionUnreadable · LoginSuperseded · LoginCanceled
+    │   ├── SessionExpired · SessionUnreadable · SealBroken · LoginSuperseded · LoginCanceled
     │   └── VerificationRequired
     │       └── VerificationTimeout
     ├── PlatformError                   platform.*               502
@@ -313,6 +313,12 @@ class SessionUnreadable(AccountError):
     code = "account.session_unreadable"
     title = "The account's stored session cannot be opened"
     next_step = "Log the account in again with POST /api/v1/accounts/login."
+
+
+class SealBroken(AccountError):
+    code = "account.seal_broken"
+    title = "A secret that was handed over cannot be opened"
+    next_step = "Give it again: the code, the proxy or the session that was handed over."
 
 
 class LoginSuperseded(AccountError):

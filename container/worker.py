@@ -13,6 +13,7 @@ from chalicelib.clock import Clock, utc_now
 from chalicelib.evidence import EvidenceStore
 from chalicelib.publishing.store import TaskStore
 from chalicelib.settings import Settings, settings
+from chalicelib.unsealing import Unsealer
 from chalicelib.uploads.desk import UploadDesk
 from container.browser import Browser, platform_hosts
 
@@ -23,6 +24,7 @@ class Worker:
     browser: Browser
     accounts: AccountStore
     vault: Vault
+    unsealer: Unsealer
     clock: Clock = utc_now
 
     def tasks(self) -> TaskStore:
@@ -54,4 +56,5 @@ def worker() -> Worker:
         ),
         accounts=AccountStore(aws.dynamodb(), settings.accounts_table),
         vault=Vault(aws.s3(), aws.kms(), settings.private_bucket, settings.session_key_id),
+        unsealer=Unsealer(aws.kms(), settings.session_key_id),
     )

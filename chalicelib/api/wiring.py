@@ -9,6 +9,7 @@ from chalicelib.evidence import EvidenceStore
 from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
+from chalicelib.sealing import Sealer
 from chalicelib.settings import settings
 from chalicelib.uploads.desk import UploadDesk
 
@@ -42,5 +43,9 @@ def upload_desk() -> UploadDesk:
     )
 
 
+def sealer() -> Sealer:
+    return Sealer(aws.kms(), settings.session_key_id)
+
+
 def task_desk() -> TaskDesk:
-    return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk())
+    return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk(), sealer())

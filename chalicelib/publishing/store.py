@@ -69,7 +69,7 @@ class TaskStore:
         if move.voids:
             update.set(intent=None)
         if not move.target.held:
-            update.set(verification=None, code=None)
+            update.set(verification=None, sealed_code=None)
         if entry is not None:
             update.append("timeline", entry)
         return self._write(task_id, self._due(update, due_at), move)
@@ -85,9 +85,9 @@ class TaskStore:
         update = Update().set(lease_until=to_rfc3339(lease_until), progress=progress)
         return self._write_held(task, self._due(update, lease_until), HELD)
 
-    def hand_over(self, task_id: str, code: str, *, entry: dict[str, Any] | None = None) -> Task:
+    def hand_over(self, task_id: str, sealed_code: str, *, entry: dict[str, Any] | None = None) -> Task:
         """Keeps the code that a person gave until the worker has taken it. The worker's lease runs on."""
-        update = self._moving(states.ANSWER).set(code=code)
+        update = self._moving(states.ANSWER).set(sealed_code=sealed_code)
         if entry is not None:
             update.append("timeline", entry)
         return self._write(task_id, update, states.ANSWER)
@@ -96,7 +96,8 @@ class TaskStore:
         """Goes on with the code of `task`, which is gone with the same write. Fenced where another one has been
         handed over meanwhile.
         """
-        update = self._moving(move, task.epoch).set(code=None, **changes).when("code", "=", task.code)
+        update = self._moving(move, task.epoch).set(sealed_code=None, **changes)
+        update.when("sealed_code", "=", task.sealed_code)
         update.set(lease_until=to_rfc3339(lease_until))
         return self._write(task.id, self._due(update, lease_until), move)
 

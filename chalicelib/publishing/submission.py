@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.publishing.dispatch import Dispatcher
     from chalicelib.publishing.states import Move
     from chalicelib.publishing.store import TaskStore
+    from chalicelib.sealing import Sealer
     from chalicelib.uploads.desk import UploadDesk
 
 
@@ -44,6 +45,7 @@ class TaskDesk:
     accounts: AccountStore
     dispatcher: Dispatcher
     uploads: UploadDesk
+    sealer: Sealer
     clock: Clock = utc_now
 
     def submit(self, submission: Submission, given: Collection[str] | None = None) -> Task:
@@ -125,7 +127,10 @@ class TaskDesk:
     def verify(self, task_id: str, code: str) -> Task:
         """Hands the worker the code that the platform sent by SMS. StateConflict where none is wanted."""
         task = self.tasks.get(task_id)
-        return self.tasks.hand_over(task_id, code, entry=task.entry("answer", self.clock()))
+        if "verification" not in task.actions:
+            raise conflict(task, states.ANSWER)
+        sealed = self.sealer.seal(code, "sms_code", task_id)
+        return self.tasks.hand_over(task_id, sealed, entry=task.entry("answer", self.clock()))
 
     def resolve(self, task_id: str, *, live: bool, item_id: str | None = None) -> Task:
         """A person has looked whether a submitted task is live. StateConflict where there is nothing to say:

@@ -50,8 +50,8 @@ class Task:
     `"renewed_at"` where a code was taken after the click. `error` is `{"code", "title", "detail", "next_step",
     "retryable", "step"}`, `result` is `{"item_id", "url", "published_at" | "scheduled_for" | "found_at"}`.
     `held` is `{"until", "why"}` of a task that waits for its account's turn. `verification` is
-    `{"phone" (masked), "asked_at", "expires_at", "tries"}`; `code` is the code that a person gave, until the
-    worker has taken it.
+    `{"phone" (masked), "asked_at", "expires_at", "tries"}`; `sealed_code` is the code that a person gave, until
+    the worker has taken it.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Task:
     timeline: list[dict[str, Any]] = field(default_factory=list)
     held: dict[str, Any] | None = None
     verification: dict[str, Any] | None = None
-    code: str | None = field(default=None, repr=False)
+    sealed_code: str | None = field(default=None, repr=False)
     intent: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None

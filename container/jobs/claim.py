@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.publishing.states import Move
     from chalicelib.publishing.store import TaskStore
     from chalicelib.publishing.task import Task
+    from chalicelib.unsealing import Unsealer
 
 # How often a waiting worker looks whether the code has come.
 LOOK_SECONDS = 1.0
@@ -36,6 +37,7 @@ class Claim:
     tasks: TaskStore
     task: Task
     message: Message
+    unsealer: Unsealer
     clock: Clock
     progress: dict[str, Any] | None = None
     _heartbeat: Heartbeat = field(init=False)
@@ -107,8 +109,9 @@ class Claim:
             seen = await asyncio.to_thread(self.tasks.get, self.task.id)
             if seen.epoch != self.task.epoch or seen.state is not State.NEEDS_VERIFICATION:
                 raise Fenced(f"Task {seen.id} is {seen.state} in epoch {seen.epoch} now.")
-            if seen.code is None:
+            if seen.sealed_code is None:
                 return None
+            code = await asyncio.to_thread(self.unsealer.open, seen.sealed_code, "sms_code", seen.id)
             now = self.clock()
             verification = {**(seen.verification or {})}
             verification["tries"] = verification.get("tries", 0) + 1
@@ -120,7 +123,7 @@ class Claim:
                 self.task = await asyncio.to_thread(
                     self.tasks.take_code, seen, move, lease_until=now + LEASE, **changes
                 )
-                return seen.code
+                return code
         return None
 
     def _beat(self) -> None:

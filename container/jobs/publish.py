@@ -78,7 +78,7 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
             case State.QUEUED:
                 if claimed := await asyncio.to_thread(_claim, worker, tasks, task):
                     reach("claimed")
-                    claim = Claim(tasks, claimed, message, worker.clock)
+                    claim = Claim(tasks, claimed, message, worker.unsealer, worker.clock)
                     await _Job(worker, claim, deadline).run()
             case State.OUTCOME_UNKNOWN:
                 async with Heartbeat(message.keep_invisible):

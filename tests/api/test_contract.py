@@ -15,6 +15,7 @@ from chalicelib.clock import utc_now
 from chalicelib.errors import LoginRefused
 from chalicelib.publishing import states
 from chalicelib.publishing.store import TaskStore
+from chalicelib.unsealing import Unsealer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,7 +252,9 @@ def test_what_may_be_done_to_a_task_is_told_and_anything_else_is_refused(
     assert api.post(f"{path}/cancel").status_code == 409
 
 
-def test_a_code_is_handed_over_and_never_told(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:
+def test_a_code_is_handed_over_and_never_told(
+    api: Api, body: dict[str, Any], tasks: TaskStore, cloud: Cloud
+) -> None:
     task_id = api.post("/api/v1/publish", body).json()["id"]
     task = tasks.claim(task_id, lease_until=utc_now())
     wanted = {
@@ -268,7 +271,8 @@ def test_a_code_is_handed_over_and_never_told(api: Api, body: dict[str, Any], ta
 
     assert answer.status_code == 200
     assert "918273" not in answer.text
-    assert tasks.get(task_id).code == "918273"
+    unsealer = Unsealer(cloud.client("kms"), cloud.variable("SESSION_KEY_ID"))
+    assert unsealer.open(tasks.get(task_id).sealed_code or "", "sms_code", task_id) == "918273"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from chalicelib.publishing.states import Move, State
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.task import Submission, Task
 from chalicelib.settings import Settings
+from chalicelib.unsealing import Unsealer
 from container.jobs.publish import run_task
 from container.worker import Worker
 
@@ -94,12 +95,13 @@ def account(cloud: Cloud, site: Site) -> str:
 def bench(cloud: Cloud, site: Site, browser: Browser, run: Run, account: str) -> Bench:
     accounts = AccountStore(cloud.client("dynamodb"), cloud.variable("ACCOUNTS_TABLE"))
     bucket = cloud.variable("PRIVATE_BUCKET")
-    vault = Vault(cloud.client("s3"), cloud.client("kms"), bucket, cloud.variable("SESSION_KEY_ID"))
+    kms, key_id = cloud.client("kms"), cloud.variable("SESSION_KEY_ID")
+    vault = Vault(cloud.client("s3"), kms, bucket, key_id)
     vault.seal(account, 1, site.log_in())
     accounts.log_in(account, Profile("3820146579012345", "小满同学", None), session_version=1)
     host = site.origin.removeprefix("http://")
     settings = Settings({"DOUYIN_ORIGIN": site.origin, "MEDIA_ALLOW_LOOPBACK": host})
-    worker = HandWorker(settings, browser, accounts, vault)
+    worker = HandWorker(settings, browser, accounts, vault, Unsealer(kms, key_id))
     store = BrokenStore(cloud.client("dynamodb"), cloud.variable("TASKS_TABLE"))
     object.__setattr__(worker, "store", store)
     object.__setattr__(worker, "pictures", EvidenceStore(cloud.client("s3"), bucket))

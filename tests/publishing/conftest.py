@@ -15,6 +15,7 @@ from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
 from chalicelib.publishing.task import Submission
+from chalicelib.sealing import Sealer
 from chalicelib.uploads.desk import UploadDesk
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def desk(cloud: Cloud) -> Desk:
         cloud.client("s3"), cloud.variable("PRIVATE_BUCKET"), max_bytes=10**9, retention=timedelta(days=7)
     )
     accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
-    desk = TaskDesk(tasks, accounts, dispatcher, uploads, clock)
+    sealer = Sealer(cloud.client("kms"), cloud.variable("SESSION_KEY_ID"))
+    desk = TaskDesk(tasks, accounts, dispatcher, uploads, sealer, clock)
     return Desk(
         clock,
         tasks,

@@ -365,7 +365,7 @@ def machine(desk: Desk) -> type[RuleBasedStateMachine]:
             seen = self.store.get(worker.task.id)
             if seen.epoch != worker.task.epoch or seen.state is not State.NEEDS_VERIFICATION:
                 raise Fenced("canceled, or claimed by another")
-            if seen.code is None:
+            if seen.sealed_code is None:
                 if luck == 0:
                     self._move(worker, states.FAIL, "done", error=VerificationTimeout().describe())
                 return
@@ -398,7 +398,7 @@ def machine(desk: Desk) -> type[RuleBasedStateMachine]:
                 if task.state.watched:
                     assert task.due_at or task_id in self.queue.messages, "nobody will come back to the task"
                 assert task.epoch >= before.epoch
-                assert task.code is None or task.state is State.NEEDS_VERIFICATION
+                assert task.sealed_code is None or task.state is State.NEEDS_VERIFICATION
                 assert len(task.timeline) <= MAX_TIMELINE + PEOPLE_WRITE
                 self.tasks[task_id] = task
             self.person_moved.clear()

@@ -16,6 +16,7 @@ from chalicelib.errors import Fenced, VerificationTimeout
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
 from chalicelib.publishing.verification import masked
+from chalicelib.unsealing import Unsealer
 from container.jobs import claim as claims
 from container.jobs.claim import Claim
 from tests.publishing.support import LEASE, claim, intend
@@ -39,7 +40,8 @@ def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def holding(desk: Desk, task: Task) -> Claim:
     message: Any = SimpleNamespace(keep_invisible=lambda: None)
-    return Claim(desk.tasks, task, message, utc_now)
+    sealer = desk.desk.sealer
+    return Claim(desk.tasks, task, message, Unsealer(sealer.kms, sealer.key_id), utc_now)
 
 
 def until(desk: Desk, task: Task, seen: Callable[[Task], bool]) -> Task:
@@ -84,7 +86,7 @@ def test_a_code_is_asked_for_taken_and_gone(desk: Desk, clicked: bool, goes_on: 
 
     assert code == "4711"
     task = desk.tasks.get(held.id)
-    assert (task.state, task.code) == (goes_on, None)
+    assert (task.state, task.sealed_code) == (goes_on, None)
     assert task.due_at is not None
     assert ("renewed_at" in (task.intent or {})) is clicked
 
@@ -97,7 +99,7 @@ def test_a_wrong_code_is_a_second_question_that_counts_the_tries(desk: Desk) -> 
         until(desk, held, waits)
         desk.desk.verify(held.id, "1111")
         asked = until(desk, held, lambda task: waits(task) and (task.verification or {})["tries"] == 1)
-        assert asked.code is None
+        assert asked.sealed_code is None
         desk.desk.verify(held.id, "2222")
 
     async def ask_twice() -> list[str]:
@@ -143,7 +145,7 @@ def test_a_code_is_taken_once_and_only_as_it_stands(desk: Desk) -> None:
     with pytest.raises(Fenced):
         desk.tasks.take_code(seen, states.RESUME, lease_until=due_at)
     newer = desk.tasks.get(held.id)
-    assert desk.tasks.take_code(newer, states.RESUME, lease_until=due_at).code is None
+    assert desk.tasks.take_code(newer, states.RESUME, lease_until=due_at).sealed_code is None
     with pytest.raises(Fenced):
         desk.tasks.take_code(newer, states.RESUME, lease_until=due_at)
 
@@ -182,20 +184,23 @@ def test_after_the_intent_a_job_goes_on_to_say_what_it_learned(desk: Desk) -> No
     assert desk.tasks.get(held.id).state is State.PUBLISHED
 
 
-def test_no_code_is_told_in_a_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_code_is_told_in_a_log_or_stored_in_clear(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     logging.getLogger("chalicelib").setLevel(logging.DEBUG)
     held = claim(desk, desk.desk.submit(desk.submission()).id)
     job = holding(desk, held)
+    stored: list[str] = []
 
     def person() -> None:
         until(desk, held, waits)
-        desk.desk.verify(held.id, "918273")
+        stored.append(str(desk.desk.verify(held.id, "918273").to_item()))
 
     answering = in_background(person)
     asyncio.run(job.next_code(PHONE, seconds=SECONDS))
     answering.join()
 
+    assert "sealed_code" in stored[0]
+    assert "918273" not in stored[0]
     assert "918273" not in caplog.text
     assert "918273" not in str(desk.tasks.get(held.id).to_item())
 
