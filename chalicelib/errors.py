@@ -21,7 +21,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── MediaUnreachable (retryable)
     │   │   └── MediaNotServed
     │   ├── MediaForbidden · MediaTooLarge · MediaTypeRejected
-    │   ├── MediaDamaged · MediaTooLong · MediaDimensions
+    │   ├── MediaDamaged · MediaTooLong · MediaDimensions · MediaChanged
     │   └── UploadMissing · UploadUsed · UploadExpires
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable · SealBroken · LoginSuperseded · LoginCanceled
@@ -40,6 +40,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   └── CursorConflict (retryable) · ScanStuck
     └── InternalError                   internal.error           500
         ├── BrowserFailed (retryable)   internal.browser         500
+        ├── CloudFailed (retryable)     internal.cloud           500
         ├── LoginNotStarted (retryable) login.dead_letter        500
         └── ConfigurationError          internal.configuration   500
 """
@@ -257,6 +258,12 @@ class MediaDamaged(MediaError):
     code = "media.damaged"
     title = "The media file is damaged or incomplete"
     next_step = "Play or open the file yourself, export it again, and submit a new task."
+
+
+class MediaChanged(MediaError):
+    code = "media.changed"
+    title = "The media is not the one that was reviewed"
+    next_step = "Submit a new task, and review what it shows; an upload of POST /api/v1/uploads cannot change."
 
 
 class MediaTooLong(MediaError):
@@ -547,6 +554,13 @@ class BrowserFailed(InternalError):
     retryable = True
     title = "The browser failed"
     next_step = "Nothing: it is tried again with a fresh browser."
+
+
+class CloudFailed(InternalError):
+    code = "internal.cloud"
+    retryable = True
+    title = "A service of the cloud did not do its part"
+    next_step = "Try again. If it fails again, compare the function's rights with the service that is named."
 
 
 class LoginNotStarted(InternalError):

@@ -336,10 +336,10 @@ class Preferences(RequestModel):
     visibility: Literal["public", "friends", "private"] | None = None
     allow_save: bool | None = Field(default=None, description="Whether others may save the video (保存权限).")
     daily_cap: int | None = Field(
-        default=None, ge=1, le=1000, description="At most so many works a day, in Asia/Shanghai."
+        default=None, ge=1, le=1000, description="At most so many works appear on one day in Asia/Shanghai."
     )
     min_spacing_minutes: int | None = Field(
-        default=None, ge=1, le=10080, description="At least so long between two works."
+        default=None, ge=1, le=10080, description="At least so long between two works that appear."
     )
 
 

@@ -7,7 +7,7 @@ back, for it is looked up whenever it stands in another task's way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ KEPT = timedelta(days=2)
 RACES = 5
 AFTER_RACES = timedelta(minutes=1)
 
+TOO_NEAR = "Douyin's own schedule takes no time this near: we publish at the time ourselves."
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -42,8 +44,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An account's preferences `daily_cap` (works a day in Asia/Shanghai) and `min_spacing_minutes`; None is no
-    limit.
+    """An account's preferences `daily_cap` (works that appear on one day in Asia/Shanghai) and
+    `min_spacing_minutes` (between two that appear); None is no limit.
     """
 
     daily_cap: int | None
@@ -57,18 +59,17 @@ class Limits:
             timedelta(minutes=minutes if isinstance(minutes, int) and minutes > 0 else 0),
         )
 
-    def hold(self, booked: Collection[datetime], now: datetime) -> Hold | None:
-        """Why one more work cannot go out now, beside those that are booked."""
-        midnight = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
-        today = sum(at >= midnight for at in booked)
-        if self.daily_cap is not None and today >= self.daily_cap:
-            return Hold(
-                midnight + timedelta(days=1), f"The account's daily_cap of {self.daily_cap} is reached."
-            )
-        latest = max(booked, default=None)
-        if latest is not None and now < latest + self.spacing:
+    def hold(self, booked: Collection[datetime], at: datetime) -> Hold | None:
+        """Why one more work cannot appear at that instant, beside those that are booked."""
+        midnight = at.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+        tomorrow = midnight + timedelta(days=1)
+        that_day = sum(midnight <= other < tomorrow for other in booked)
+        if self.daily_cap is not None and that_day >= self.daily_cap:
+            return Hold(tomorrow, f"The account's daily_cap of {self.daily_cap} is reached.")
+        near = [other for other in booked if abs(other - at) < self.spacing]
+        if near:
             minutes = int(self.spacing.total_seconds() // 60)
-            return Hold(latest + self.spacing, f"The account's min_spacing_minutes are {minutes}.")
+            return Hold(max(near) + self.spacing, f"The account's min_spacing_minutes are {minutes}.")
         return None
 
 
@@ -79,15 +80,18 @@ class Admission:
     clock: Clock = utc_now
 
     def decide(self, task: Task) -> Hold | None:
-        """None lets the task run now, its place booked. A rehearsal publishes nothing and needs none."""
+        """None lets the task run now, its place booked for when its work appears. A rehearsal publishes
+        nothing: it needs no place, and runs at once, whenever the work is to appear.
+        """
         now = self.clock()
-        if task.platform_schedule and task.publish_at is not None:
-            publish_at = from_rfc3339(task.publish_at)
-            if not platform_takes(publish_at, now):
-                why = "Douyin's own schedule takes no time this near: we publish at the time ourselves."
-                return Hold(max(publish_at, now), why, ours=True)
+        publish_at = from_rfc3339(task.publish_at) if task.publish_at is not None else now
+        if task.platform_schedule and not platform_takes(publish_at, now):
+            return Hold(now if task.rehearsal else max(publish_at, now), TOO_NEAR, ours=True)
         if task.rehearsal:
             return None
+        if not task.platform_schedule and now < publish_at:
+            return Hold(publish_at, "It was approved before its time.")
+        appears_at = publish_at if task.platform_schedule else now
         for _ in range(RACES):
             account = self.accounts.find(task.submission.account_name)
             if account is None:
@@ -99,11 +103,11 @@ class Admission:
                 for task_id, at in account.bookings.items()
                 if task_id != task.id and from_rfc3339(at) > oldest
             }
-            if limits.hold(_instants(others), now):
+            if limits.hold(_instants(others), appears_at):
                 others = {task_id: at for task_id, at in others.items() if self._counts(task_id)}
-            if hold := limits.hold(_instants(others), now):
-                return hold
-            if self.accounts.book(account, {**others, task.id: to_rfc3339(now)}):
+            if hold := limits.hold(_instants(others), appears_at):
+                return replace(hold, ours=task.platform_schedule)
+            if self.accounts.book(account, {**others, task.id: to_rfc3339(appears_at)}):
                 return None
         return Hold(now + AFTER_RACES, "Others were publishing to the account at the same moment.")
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib.clock import Clock, from_rfc3339, utc_now
-from chalicelib.errors import DeadLetter, GaveUp, OutcomeUnknown, PublisherError, StateConflict, TaskNotFound
+from chalicelib.errors import DeadLetter, GaveUp, OutcomeUnknown, StateConflict, TaskNotFound
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
 
@@ -52,13 +54,17 @@ class Dispatcher:
     def send(self, task: Task) -> Task:
         """Puts a queued task's message on the queue, then takes the task out of the outbox.
 
-        A crash in between sends it once more, later.
+        A crash in between sends it once more, later. A queue or table that fails here fails nobody's request:
+        the task is stored, stays in the outbox, and the sweeper sends it.
         """
-        self._put(task)
         try:
+            self._put(task)
             return self.store.postpone(task, None)
         except StateConflict:
             return self.store.get(task.id)  # A worker was quicker: the outbox is its own by now.
+        except (BotoCoreError, ClientError):
+            logger.warning("task %s is left to the sweeper", task.id, exc_info=True)
+            return task
 
     def sweep(self) -> int:
         """Does whatever is due now, and returns how many tasks it did something for.
@@ -72,7 +78,7 @@ class Dispatcher:
                 handled += 1
             except StateConflict as conflict:
                 logger.info("task %s changed while it was swept: %s", task_id, conflict.detail)
-            except PublisherError:
+            except Exception:  # An item that cannot be read, too: it comes first in every sweep.
                 logger.exception("task %s could not be swept", task_id)
         return handled
 

@@ -14,8 +14,9 @@ PLATFORM_EARLIEST = timedelta(hours=2)
 PLATFORM_LATEST = timedelta(days=14)
 SLACK = timedelta(minutes=15)
 
-# What a run needs, at the least, from its claim until it sets the time in the form.
+# What a run needs, at the least, from its claim until it sets the time in the form; and once the form is there.
 RUN = timedelta(minutes=5)
+FILL = timedelta(minutes=1)
 
 # A task cannot be held for ever: nobody would remember it.
 FARTHEST = timedelta(days=366)
@@ -53,6 +54,6 @@ def plan(publish_at: datetime, now: datetime) -> Plan:
     return Plan(publish_at, on_platform and publish_at.second == 0)
 
 
-def platform_takes(publish_at: datetime, now: datetime) -> bool:
-    """Whether a run that starts now can still leave this time to the platform's own schedule."""
-    return now + PLATFORM_EARLIEST + RUN <= publish_at
+def platform_takes(publish_at: datetime, now: datetime, *, within: timedelta = RUN) -> bool:
+    """Whether the platform's own schedule still takes this time from a form that is filled in `within` then."""
+    return now + PLATFORM_EARLIEST + within <= publish_at

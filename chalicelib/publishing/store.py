@@ -115,6 +115,11 @@ class TaskStore:
             return False
         return True
 
+    def release_work(self, item_id: str, task_id: str) -> None:
+        """Takes the note of `claim_work` back, where it is this task's."""
+        with contextlib.suppress(ConditionFailed):
+            self._table.update(f"work:{item_id}", Update().set(task_id=None).when("task_id", "=", task_id))
+
     def record(self, task: Task, entry: dict[str, Any]) -> Task:
         """Appends an entry to the timeline of the task that the caller holds, or held last."""
         if not task.has_room:

@@ -70,9 +70,11 @@ class TaskDesk:
                     f"schedule_time cannot be kept: {error}.",
                     errors=[{"pointer": "/schedule_time", "detail": f"{error}; give a time in the future"}],
                 ) from error
-        held = schedule is not None and not schedule.platform_schedule
-        due_at: datetime = schedule.publish_at if schedule and held else now
-        self._check_uploads(submission, due_at)
+        ours = schedule is not None and not schedule.platform_schedule
+        needed_at: datetime = schedule.publish_at if schedule and ours else now
+        self._check_uploads(submission, needed_at)
+        # What a person is to look at first is filled in now, and held once it is approved.
+        held = ours and not submission.manual_review
         task = Task(
             id=str(uuid.uuid4()),
             state=State.SCHEDULED if held else State.QUEUED,
@@ -83,7 +85,7 @@ class TaskDesk:
             publish_at=to_rfc3339(schedule.publish_at) if schedule else None,
             platform_schedule=bool(schedule and schedule.platform_schedule),
             outbox=DUE,
-            due_at=to_rfc3339(due_at),
+            due_at=to_rfc3339(needed_at if held else now),
         )
         self.tasks.create(task)
         return task if held else self.dispatcher.send(task)
@@ -151,9 +153,14 @@ class TaskDesk:
             "found_at": to_rfc3339(now),
             "confirmed_by": "person",
         }
-        return self.tasks.move(
-            task_id, states.CONFIRM, result=result, error=None, entry=task.entry("confirm", now)
-        )
+        try:
+            return self.tasks.move(
+                task_id, states.CONFIRM, result=result, error=None, entry=task.entry("confirm", now)
+            )
+        except StateConflict:
+            if item_id is not None:
+                self.tasks.release_work(item_id, task_id)
+            raise
 
     def _loaded(self, task_id: str, move: Move) -> Task:
         """The task, where it allows the move and its account could carry it out."""

@@ -67,6 +67,8 @@ class Task:
     # The fields that the account's preferences decided, because the caller did not give them.
     applied: dict[str, Any] = field(default_factory=dict)
     approved: bool = False
+    # SHA-256 of the video and the cover that the rehearsal filled in.
+    reviewed_media: list[str] | None = None
     # Claims that ended in a passing fault, and claims that never ended at all.
     attempts: int = 0
     crashes: int = 0

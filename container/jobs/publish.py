@@ -13,11 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import (
     Fenced,
+    MediaChanged,
     NoTimeLeft,
     OutcomeUnknown,
     PublisherError,
@@ -27,7 +26,8 @@ from chalicelib.errors import (
 )
 from chalicelib.evidence import FORM_STEP
 from chalicelib.publishing import states
-from chalicelib.publishing.admission import Admission
+from chalicelib.publishing.admission import TOO_NEAR, Admission
+from chalicelib.publishing.schedule import FILL, platform_takes
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import work_url
 from container.browser import open_page
@@ -125,9 +125,8 @@ class _Job:
         async with self.claim:
             try:
                 await self._publish()
-            except (Fenced, ClientError, BotoCoreError):
-                # Not ours any more, or nothing can be written now: the lease lapses and the sweeper decides.
-                raise
+            except Fenced:
+                raise  # Not ours any more.
             except Exception as error:  # Whatever it was, the task must be told.
                 logger.warning("task %s failed", self.task.id, exc_info=True)
                 await self._settle(failure_of(error))
@@ -168,6 +167,9 @@ class _Job:
         await publication.open_upload()
         video, cover = await media
         reach("media_fetched")
+        media_hashes = [file.sha256 for file in (video, cover) if file]
+        if self.task.reviewed_media not in (None, media_hashes):
+            raise MediaChanged("What video_url or cover_path names now differs from what was filled in then.")
         work = Work(
             video=video.path,
             title=submission.title,
@@ -182,6 +184,9 @@ class _Job:
         await publication.start_upload(video.path)
         reach("upload_started")
         await publication.wait_form()
+        if work.publish_at and not platform_takes(work.publish_at, self.worker.clock(), within=FILL):
+            await self._keep_the_time_ourselves(work.publish_at)
+            return
         await publication.fill(work)
         reach("form_filled")
         await publication.wait_uploaded()
@@ -190,7 +195,7 @@ class _Job:
         async with timeline.step(FORM_STEP) as step:
             await step.photograph()
         if self.task.rehearsal:
-            await self.claim.move(states.REHEARSE, crashes=0, progress=None)
+            await self.claim.move(states.REHEARSE, crashes=0, progress=None, reviewed_media=media_hashes)
             return
         submitted = await self._submit(publication, page, video)
         reach("after_click")
@@ -220,9 +225,9 @@ class _Job:
 
     async def _intend(self, page: Page, video: MediaFile) -> None:
         """Writes the intent, before each click. If this raises, nothing is clicked."""
-        if self.deadline() < CLICK_SECONDS:
-            raise NoTimeLeft(f"{self.deadline():.0f} s of the worker's time are left.")
+        self._require_time()  # Before the list, which may take long, and after it.
         works = await list_works(page, self.worker.settings.douyin_origin)
+        self._require_time()
         if self.task.intent is not None:
             # The platform has refused the first click. The list from before it stays the one to compare with.
             if find_works(self.task, works):
@@ -239,6 +244,23 @@ class _Job:
         reach("before_intent")
         await self.claim.move(states.INTEND, intent=intent)
         reach("after_intent")
+
+    def _require_time(self) -> None:
+        if self.deadline() < CLICK_SECONDS:
+            raise NoTimeLeft(f"{self.deadline():.0f} s of the worker's time are left.")
+
+    async def _keep_the_time_ourselves(self, publish_at: datetime) -> None:
+        """The upload took so long that the platform's own schedule takes the time no more."""
+        now = self.worker.clock()
+        due_at = max(publish_at, now)
+        await self.claim.move(
+            states.BACK_OFF,
+            due_at=now if self.task.rehearsal else due_at,
+            platform_schedule=False,
+            crashes=0,
+            progress=None,
+            entry=self.task.entry("back off", now, TOO_NEAR),
+        )
 
     async def _next_code(self, phone: str | None) -> str:
         return await self.claim.next_code(phone, seconds=self.deadline() - CLICK_SECONDS)

@@ -7,6 +7,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
 from playwright.async_api import Error as BrowserError
 
 from chalicelib.clock import from_rfc3339, to_rfc3339
@@ -60,18 +61,18 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
     now = worker.clock()
     try:
         works = await _look(worker, tasks, task)
-    except AccountNotFound:
-        await _leave_to_a_person(tasks, task)
-        return
-    except (PublisherError, BrowserError) as error:
+    except (PublisherError, BrowserError, ClientError, BotoCoreError) as error:
         logger.warning("task %s: the works list could not be read: %s", task.id, error)
+        changes: dict[str, Any] = {"failed_checks": task.failed_checks + 1}
+        if isinstance(error, AccountNotFound):
+            why = "The account was deleted: look yourself whether the work is live, or log it in again."
+            changes["error"] = OutcomeUnknown(why).describe()
         delay = FAILED_DELAYS[min(task.failed_checks, len(FAILED_DELAYS) - 1)]
-        await _look_later(tasks, task, now + delay, failed_checks=task.failed_checks + 1)
+        await _look_later(tasks, task, now + delay, **changes)
         return
     reach("list_read")
     found = find_works(task, works)
-    rivals = await asyncio.to_thread(_rivals, worker, tasks, task) if found else []
-    mine = [work for work in found if not any(find_works(rival, [work]) for rival in rivals)]
+    mine = await asyncio.to_thread(_without_others, worker, tasks, task, found) if found else []
     for work in mine:
         if await asyncio.to_thread(tasks.claim_work, work.item_id, task.id):
             result = {"item_id": work.item_id, "url": work_url(work.item_id), "found_at": to_rfc3339(now)}
@@ -92,20 +93,23 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
     await _look_later(tasks, task, now + delay, checks=task.checks + 1)
 
 
-def _rivals(worker: Worker, tasks: TaskStore, task: Task) -> list[Task]:
-    """Other tasks of the account whose outcome is open, and whose intent is later: a work that fits both is
-    theirs, for a click follows its intent in seconds.
+def _without_others(
+    worker: Worker, tasks: TaskStore, task: Task, found: list[WorkSummary]
+) -> list[WorkSummary]:
+    """The works without those that are other tasks' of the account: of one whose outcome is open and whose
+    intent is later, whatever fits it, for a click follows its intent in seconds; of one that is known to be
+    live though nobody said which work it is, one that fits it, the soonest after its click.
     """
     account = worker.accounts.get(task.submission.account_name)
-    return [
-        other
-        for task_id in account.bookings
-        if task_id != task.id
-        and (other := tasks.find(task_id)) is not None
-        and other.state.watched
-        and other.intent is not None
-        and last_click(other) > last_click(task)
-    ]
+    others = [tasks.find(task_id) for task_id in account.bookings if task_id != task.id]
+    clicked = sorted((other for other in others if other and other.intent), key=last_click)
+    for other in clicked:
+        if other.state.watched and last_click(other) > last_click(task):
+            found = [work for work in found if not find_works(other, [work])]
+        elif other.state is State.PUBLISHED and not (other.result or {}).get("item_id"):
+            its_own = find_works(other, found)[:1]
+            found = [work for work in found if work not in its_own]
+    return found
 
 
 async def _look_later(tasks: TaskStore, task: Task, due_at: datetime, **changes: Any) -> None:
@@ -114,18 +118,13 @@ async def _look_later(tasks: TaskStore, task: Task, due_at: datetime, **changes:
         await asyncio.to_thread(tasks.postpone, current, due_at, **changes)
 
 
-async def _leave_to_a_person(tasks: TaskStore, task: Task) -> None:
-    """There is no account any more to look with."""
-    error = OutcomeUnknown("The account was deleted, so nobody but you can look whether the work is live.")
-    await asyncio.to_thread(tasks.postpone, task, None, error=error.describe())
-
-
 async def _look(worker: Worker, tasks: TaskStore, task: Task) -> list[WorkSummary]:
     account = await asyncio.to_thread(worker.accounts.get, task.submission.account_name)
     account.require_login()
 
     async def record(entry: dict[str, Any]) -> None:
-        await asyncio.to_thread(tasks.record, task, entry)
+        if task.failed_checks < len(FAILED_DELAYS):  # Looks that go on failing would fill the timeline.
+            await asyncio.to_thread(tasks.record, task, entry)
 
     timeline = Timeline(record, clock=worker.clock)
     async with (

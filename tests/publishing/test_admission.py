@@ -140,6 +140,54 @@ def test_what_douyins_schedule_takes_no_more_is_kept_by_us(desk: Desk) -> None:
     assert ask(desk, held).state is State.RUNNING
 
 
+def test_a_work_that_douyin_schedules_counts_for_the_day_and_the_minute_at_which_it_appears(desk: Desk) -> None:
+    desk.prefer(daily_cap=2, min_spacing_minutes=60)
+    tomorrow = (desk.clock() + timedelta(days=1)).replace(hour=4)
+    submitted = [submit(desk, schedule_time=tomorrow.isoformat()) for _ in range(3)]
+
+    first, second, third = (ask(desk, task) for task in submitted)
+    now = ask(desk, submit(desk))
+
+    assert (first.state, first.platform_schedule) == (State.RUNNING, True)
+    assert (second.state, second.platform_schedule) == (State.SCHEDULED, False)
+    assert from_rfc3339((second.held or {})["until"]) == tomorrow + timedelta(hours=1)
+    assert third.state is State.SCHEDULED
+    assert now.state is State.RUNNING
+    near = submit(desk, schedule_time=(tomorrow + timedelta(minutes=90)).isoformat())
+    assert ask(desk, near).state is State.RUNNING
+    full = submit(desk, schedule_time=(tomorrow + timedelta(hours=5)).isoformat())
+    held = ask(desk, full)
+    assert (held.held or {})["why"].startswith("The account's daily_cap")
+
+
+def test_what_is_reviewed_is_filled_in_at_once_and_held_once_it_is_approved(desk: Desk) -> None:
+    at = desk.clock() + timedelta(minutes=45)
+    task = submit(desk, schedule_time=at.isoformat(), manual_review=True)
+    assert task.state is State.QUEUED
+
+    rehearsed = move(desk, ask(desk, task), states.REHEARSE)
+    desk.desk.approve(rehearsed.id)
+    held = ask(desk, rehearsed)
+
+    assert (held.state, (held.held or {})["until"]) == (State.SCHEDULED, held.publish_at)
+    desk.clock.now = at
+    desk.dispatcher.sweep()
+    assert ask(desk, held).state is State.RUNNING
+
+
+def test_a_review_for_which_douyins_schedule_comes_too_late_is_still_filled_in_at_once(desk: Desk) -> None:
+    at = desk.clock() + timedelta(hours=3)
+    task = submit(desk, schedule_time=at.isoformat(), manual_review=True)
+    desk.clock.advance(hours=1)
+
+    held = ask(desk, task)
+    desk.dispatcher.sweep()
+    rehearsed = move(desk, ask(desk, held), states.REHEARSE)
+    desk.desk.approve(rehearsed.id)
+
+    assert from_rfc3339((ask(desk, rehearsed).held or {})["until"]) == at
+
+
 @pytest.mark.parametrize("preferences", [{}, {"daily_cap": None}, {"daily_cap": "3"}, {"daily_cap": 0}])
 def test_what_is_no_limit_limits_nothing(preferences: dict[str, Any]) -> None:
     now = datetime(2026, 11, 21, tzinfo=UTC)

@@ -9,6 +9,7 @@ import pytest
 from chalicelib.errors import LoginRequired, StateConflict
 from chalicelib.publishing import states
 from chalicelib.publishing.states import Action, State, actions
+from chalicelib.publishing.store import TaskStore
 from tests.publishing.support import claim, intend, move, task_in, uncertain
 
 if TYPE_CHECKING:
@@ -133,6 +134,25 @@ def test_a_work_that_is_another_tasks_already_settles_nothing(desk: Desk) -> Non
     with pytest.raises(StateConflict, match="another task's"):
         desk.desk.resolve(second.id, live=True, item_id="71")
     assert desk.tasks.get(second.id).state is State.OUTCOME_UNKNOWN
+
+
+def test_a_work_that_was_named_in_vain_is_still_its_own_tasks(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = uncertain(desk), uncertain(desk)
+    real = TaskStore.claim_work
+
+    def settled_meanwhile(store: TaskStore, item_id: str, task_id: str) -> bool:
+        taken = real(store, item_id, task_id)
+        move(desk, first, states.PROVE, result={"item_id": "70"})
+        return taken
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TaskStore, "claim_work", settled_meanwhile)
+        with pytest.raises(StateConflict):
+            desk.desk.resolve(first.id, live=True, item_id="71")
+
+    assert desk.desk.resolve(second.id, live=True, item_id="71").state is State.PUBLISHED
 
 
 def test_what_people_did_stands_in_the_timeline_and_the_code_does_not(desk: Desk) -> None:

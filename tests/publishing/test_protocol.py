@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.errors import AccountNotFound, Fenced, LoginRequired, StateConflict, TaskNotFound
 from chalicelib.publishing import dispatch, states
@@ -41,6 +42,27 @@ def test_a_task_whose_message_was_never_sent_is_sent_by_the_sweeper(
     (task_id,) = desk.sent()
     assert desk.tasks.get(task_id).state is State.QUEUED
     assert desk.dispatcher.sweep() == 0
+
+
+@pytest.mark.parametrize("failing", ["the queue", "the table"])
+def test_a_queue_or_table_that_fails_after_the_task_is_stored_fails_no_request(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """An error would invite the caller to submit once more what is going to be published."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="https://aws")
+
+    with monkeypatch.context() as patch:
+        if failing == "the queue":
+            patch.setattr(dispatch.Dispatcher, "_put", fail)
+        else:
+            patch.setattr(TaskStore, "postpone", fail)
+        task = desk.desk.submit(desk.submission())
+
+    assert task.state is State.QUEUED
+    desk.dispatcher.sweep()
+    assert desk.sent() == [task.id]
 
 
 def test_a_task_that_was_sent_but_not_taken_out_of_the_outbox_is_claimed_once(
@@ -177,8 +199,9 @@ def test_a_held_task_is_sent_when_its_time_comes(desk: Desk) -> None:
     assert desk.sent() == [task.id]
 
 
+@pytest.mark.parametrize("cause", [TaskNotFound("gone"), ValueError("no State"), KeyError("submission")])
 def test_one_task_that_cannot_be_swept_does_not_hide_the_others(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, cause: Exception
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(dispatch.Dispatcher, "_put", _killed)
@@ -190,7 +213,7 @@ def test_one_task_that_cannot_be_swept_does_not_hide_the_others(
 
     def get(store: TaskStore, task_id: str) -> Task:
         if task_id == first:
-            raise TaskNotFound("gone")
+            raise cause
         return real_get(store, task_id)
 
     monkeypatch.setattr(TaskStore, "get", get)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import AccountNotFound, PageTimeout
@@ -136,6 +137,18 @@ def test_a_work_is_left_to_the_task_that_was_about_to_click_when_it_was_made(des
     assert first.state is State.FAILED
 
 
+def test_a_work_of_a_task_that_a_person_called_live_without_naming_it_proves_no_other(
+    desk: Desk, look: Any
+) -> None:
+    first, second = booked(desk, uncertain(desk)), booked(desk, uncertain(desk))
+    works = [work("71", desk.clock() + timedelta(seconds=5))]
+    desk.desk.resolve(first.id, live=True)
+
+    assert look(second, works).state is State.OUTCOME_UNKNOWN
+    both = [*works, work("72", desk.clock() + timedelta(seconds=50))]
+    assert look(second, both).result["item_id"] == "72"
+
+
 def test_an_older_work_is_the_older_tasks(desk: Desk, look: Any) -> None:
     first = booked(desk, uncertain(desk))
     works = [work("71", desk.clock() + timedelta(seconds=5))]
@@ -207,12 +220,21 @@ def test_a_list_that_does_not_reach_back_to_the_intent_proves_no_absence(desk: D
     assert task.state is State.FAILED
 
 
-def test_without_an_account_nobody_but_a_person_can_tell(desk: Desk, look: Any) -> None:
+def test_without_an_account_a_person_tells_or_the_account_comes_back(desk: Desk, look: Any) -> None:
     task = look(uncertain(desk), AccountNotFound())
 
-    assert (task.state, task.due_at, task.actions) == (State.OUTCOME_UNKNOWN, None, ("resolve",))
+    assert (task.state, task.actions) == (State.OUTCOME_UNKNOWN, ("resolve",))
     assert "deleted" in task.error["detail"]
-    assert desk.desk.resolve(task.id, live=False).state is State.FAILED
+    assert task.due_at is not None
+    assert look(task, [work("71", desk.clock())]).state is State.PUBLISHED
+    assert desk.desk.resolve(look(uncertain(desk), AccountNotFound()).id, live=False).state is State.FAILED
+
+
+def test_a_table_that_fails_is_a_look_that_failed(desk: Desk, look: Any) -> None:
+    task = look(uncertain(desk), EndpointConnectionError(endpoint_url="https://s3"))
+
+    assert (task.state, task.checks, task.failed_checks) == (State.OUTCOME_UNKNOWN, 0, 1)
+    assert from_rfc3339(task.due_at or "") > desk.clock()
 
 
 def test_an_uncertain_task_that_a_person_settled_meanwhile_stays_settled(desk: Desk, look: Any) -> None:
