@@ -25,7 +25,10 @@ PUBLISH_POINTS = (
     "read_back",
     "before_intent",
     "after_intent",
-    "after_click",  # the platform's answer to the click is here, and not written down yet
+    "task_code_asked",
+    "task_code_taken",
+    "after_click",  # the platform's yes to the click is here, and not written down yet
+    "after_refusal",  # its no is, or the fault before the click
     "after_proof",
     "session_refreshed",
 )

@@ -14,6 +14,7 @@ from chalicelib.publishing import states
 from chalicelib.publishing.states import State
 from chalicelib.publishing.verification import ANSWER_TIME, masked
 from container.lease import LEASE, Heartbeat, Message
+from container.points import reach
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,8 +98,10 @@ class Claim:
             "tries": tries,
         }
         await self.move(states.ASK, verification=verification)
+        reach("task_code_asked")
         while self.clock() < expires_at:
             if code := await self._take_code():
+                reach("task_code_taken")
                 return code
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._never.wait(), LOOK_SECONDS)

@@ -271,6 +271,7 @@ class _Job:
         ended: dict[str, Any] = {"error": error.describe(), "crashes": 0, "progress": None}
         if not state.held:
             return  # The outcome is written; what failed came after it.
+        reach("after_refusal")
         if self.refused and state is State.SUBMITTING:
             await self.claim.move(states.REFUSE, **ended)
         elif self.claim.intended and not self.refused:
