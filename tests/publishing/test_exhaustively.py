@@ -50,6 +50,10 @@ def test_the_search_comes_by_every_move_of_the_table() -> None:
 WITHOUT_A_RULE = {
     "an intent before the click": (Protocol(SHIPPED.moves, intent_before_click=False), TWO_WORKS),
     "fencing": (unfenced(), TWO_WORKS),
+    # Of the single fences these three are needed; the others are a second line behind state and intent.
+    "a fenced intent": (SHIPPED.changed("intend", fenced=False), TWO_WORKS),
+    "a fenced question for a code": (SHIPPED.changed("ask", fenced=False), WORK_DENIED),
+    "a fenced refusal": (SHIPPED.changed("refuse", fenced=False), WORK_DENIED),
     "a new epoch with each claim": (Protocol(SHIPPED.moves, claims_raise_the_epoch=False), TWO_WORKS),
     "no retry after the intent": (retrying_after_the_intent(), TWO_WORKS),
     "no retry of what the list does not show": (
