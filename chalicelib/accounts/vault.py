@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -23,6 +23,8 @@ from chalicelib.accounts.store import storage_prefix
 from chalicelib.errors import SessionUnreadable
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
 
@@ -38,10 +40,60 @@ class Vault:
 
     def seal(self, account_name: str, version: int, storage_state: dict[str, Any]) -> None:
         """Stores a session under its version. The data key is new for each, and never stored in clear."""
+        plain = json.dumps(storage_state, ensure_ascii=False).encode()
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=_key(account_name, version),
+            Body=self._envelope(account_name, version, plain),
+            ContentType="application/json",
+        )
+
+    def open(self, account_name: str, version: int) -> dict[str, Any]:
+        """The storage state of a version. SessionUnreadable where it is gone or was tampered with."""
+        state: dict[str, Any] = json.loads(self._read(account_name, version).plain)
+        return state
+
+    def reseal(
+        self, account_name: str, version: int, *, sealed_before: datetime, old: Vault | None = None
+    ) -> bool:
+        """Seals a version afresh in its place, with a new data key; False where nothing was to be done: it was
+        sealed later than that, or another session has taken its place meanwhile.
+
+        `old` opens it, where its key is another one. SessionUnreadable as `open`.
+        """
+        stored = (old or self)._read(account_name, version)
+        if stored.sealed_at >= sealed_before:
+            return False
+        try:
+            self.s3.put_object(
+                Bucket=self.bucket,
+                Key=_key(account_name, version),
+                Body=self._envelope(account_name, version, stored.plain),
+                ContentType="application/json",
+                IfMatch=stored.etag,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("PreconditionFailed", "NoSuchKey"):
+                raise
+            return False
+        return True
+
+    def discard(self, account_name: str, version: int) -> None:
+        """Deletes one version; nothing happens where it is gone already."""
+        self.s3.delete_object(Bucket=self.bucket, Key=_key(account_name, version))
+
+    def discard_before(self, account_name: str, version: int) -> None:
+        """Deletes every older version: the one that was in force, and what a job that died has left."""
+        prefix = storage_prefix("sessions", account_name)
+        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])
+        for entry in listed:
+            if entry["Key"] < _key(account_name, version):
+                self.s3.delete_object(Bucket=self.bucket, Key=entry["Key"])
+
+    def _envelope(self, account_name: str, version: int, plain: bytes) -> bytes:
         context = _context(account_name, version)
         data_key = self.kms.generate_data_key(KeyId=self.key_id, KeySpec="AES_256", EncryptionContext=context)
         nonce = os.urandom(_NONCE_BYTES)
-        plain = json.dumps(storage_state, ensure_ascii=False).encode()
         sealed = AESGCM(data_key["Plaintext"]).encrypt(nonce, plain, _associated_data(context))
         envelope = {
             "algorithm": "AES-256-GCM",
@@ -49,15 +101,9 @@ class Vault:
             "nonce": _to_text(nonce),
             "ciphertext": _to_text(sealed),
         }
-        self.s3.put_object(
-            Bucket=self.bucket,
-            Key=_key(account_name, version),
-            Body=json.dumps(envelope).encode(),
-            ContentType="application/json",
-        )
+        return json.dumps(envelope).encode()
 
-    def open(self, account_name: str, version: int) -> dict[str, Any]:
-        """The storage state of a version. SessionUnreadable where it is gone or was tampered with."""
+    def _read(self, account_name: str, version: int) -> _Stored:
         context = _context(account_name, version)
         try:
             stored = self.s3.get_object(Bucket=self.bucket, Key=_key(account_name, version))
@@ -76,12 +122,14 @@ class Vault:
             raise SessionUnreadable(f"The session of {account_name!r} is gone or not ours.") from error
         except (InvalidTag, KeyError, ValueError, binascii.Error) as error:
             raise SessionUnreadable(f"The session of {account_name!r} has been changed.") from error
-        state: dict[str, Any] = json.loads(plain)
-        return state
+        return _Stored(plain, stored["ETag"], stored["LastModified"])
 
-    def discard(self, account_name: str, version: int) -> None:
-        """Deletes one version; nothing happens where it is gone already."""
-        self.s3.delete_object(Bucket=self.bucket, Key=_key(account_name, version))
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    plain: bytes = field(repr=False)
+    etag: str
+    sealed_at: datetime
 
 
 def _key(account_name: str, version: int) -> str:
