@@ -23,7 +23,6 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 
-from chalicelib.api.storage_state import MAX_SESSION_BYTES
 from chalicelib.settings import DOUYIN_ORIGIN
 from local.chromium import find_chromium
 from local.options import DEFAULT_PORT, ROOT
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Log in in the window that opens at {given.douyin_origin}; it closes by itself.", flush=True)
         session = _log_in(given.douyin_origin.rstrip("/"))
         print(f"Logged in as {session['nickname']} (uid {session['uid']}).", flush=True)
-        state = _small_enough(session["storage_state"])
+        state = session["storage_state"]
         if given.out is not None:
             _keep(state, given.out)
             print(f"The session is in {given.out}. Whoever has it has the account.")
@@ -99,21 +98,6 @@ def _log_in(origin: str) -> dict[str, Any]:
     return said
 
 
-def _small_enough(state: dict[str, Any]) -> dict[str, Any]:
-    """The state without its IndexedDB where that is more than the API takes."""
-    if len(_body(state)) <= MAX_SESSION_BYTES:
-        return state
-    print("The site's databases are too large and are left out.")
-    origins = [
-        {name: value for name, value in origin.items() if name != "indexedDB"} for origin in state["origins"]
-    ]
-    return {**state, "origins": origins}
-
-
-def _body(state: dict[str, Any]) -> bytes:
-    return json.dumps({"storage_state": state}, ensure_ascii=False).encode()
-
-
 def _keep(state: dict[str, Any], path: Path) -> None:
     path.unlink(missing_ok=True)  # Or it would keep the rights that it has.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -125,8 +109,7 @@ def _send(state: dict[str, Any], api: str, account: str) -> str:
     with requests.Session() as session:
         session.trust_env = urlsplit(api).hostname not in _LOOPBACK  # A proxy knows nothing of this machine.
         where = urljoin(api, f"/api/v1/accounts/{quote(account, safe='')}/session")
-        headers = {"Content-Type": "application/json"}
-        said = _read(session.put(where, data=_body(state), headers=headers, timeout=_ANSWER_SECONDS))
+        said = _read(session.put(where, json={"storage_state": state}, timeout=_ANSWER_SECONDS))
         where = urljoin(api, f"/api/v1/accounts/login/{said['login_id']}")
         while said["status"] == "pending":
             time.sleep(_POLL_SECONDS)

@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _NONCE_BYTES = 12
 
@@ -40,38 +41,30 @@ class Vault:
 
     def seal(self, account_name: str, version: int, storage_state: dict[str, Any]) -> None:
         """Stores a session under its version. The data key is new for each, and never stored in clear."""
-        plain = json.dumps(storage_state, ensure_ascii=False).encode()
-        self.s3.put_object(
-            Bucket=self.bucket,
-            Key=_key(account_name, version),
-            Body=self._envelope(account_name, version, plain),
-            ContentType="application/json",
-        )
+        self._put(account_name, version, json.dumps(storage_state, ensure_ascii=False).encode())
 
     def open(self, account_name: str, version: int) -> dict[str, Any]:
         """The storage state of a version. SessionUnreadable where it is gone or was tampered with."""
-        state: dict[str, Any] = json.loads(self._read(account_name, version).plain)
+        envelope = self._get(account_name, version)["Body"].read()
+        state: dict[str, Any] = json.loads(self._decrypt(account_name, version, envelope))
         return state
 
     def reseal(
-        self, account_name: str, version: int, *, sealed_before: datetime, old: Vault | None = None
+        self, account_name: str, version: int, *, sealed_before: datetime, old: Vault, dry_run: bool = False
     ) -> bool:
         """Seals a version afresh in its place, with a new data key; False where nothing was to be done: it was
         sealed later than that, or another session has taken its place meanwhile.
 
-        `old` opens it, where its key is another one. SessionUnreadable as `open`.
+        `old` opens it: this vault, or one whose key is being replaced. SessionUnreadable as `open`.
         """
-        stored = (old or self)._read(account_name, version)
-        if stored.sealed_at >= sealed_before:
+        stored = self._get(account_name, version)
+        if stored["LastModified"] >= sealed_before:
             return False
+        plain = old._decrypt(account_name, version, stored["Body"].read())
+        if dry_run:
+            return True
         try:
-            self.s3.put_object(
-                Bucket=self.bucket,
-                Key=_key(account_name, version),
-                Body=self._envelope(account_name, version, stored.plain),
-                ContentType="application/json",
-                IfMatch=stored.etag,
-            )
+            self._put(account_name, version, plain, IfMatch=stored["ETag"])
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("PreconditionFailed", "NoSuchKey"):
                 raise
@@ -90,7 +83,7 @@ class Vault:
             if entry["Key"] < _key(account_name, version):
                 self.s3.delete_object(Bucket=self.bucket, Key=entry["Key"])
 
-    def _envelope(self, account_name: str, version: int, plain: bytes) -> bytes:
+    def _put(self, account_name: str, version: int, plain: bytes, **condition: Any) -> None:
         context = _context(account_name, version)
         data_key = self.kms.generate_data_key(KeyId=self.key_id, KeySpec="AES_256", EncryptionContext=context)
         nonce = os.urandom(_NONCE_BYTES)
@@ -101,35 +94,40 @@ class Vault:
             "nonce": _to_text(nonce),
             "ciphertext": _to_text(sealed),
         }
-        return json.dumps(envelope).encode()
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=_key(account_name, version),
+            Body=json.dumps(envelope).encode(),
+            ContentType="application/json",
+            **condition,
+        )
 
-    def _read(self, account_name: str, version: int) -> _Stored:
+    def _get(self, account_name: str, version: int) -> GetObjectOutputTypeDef:
+        try:
+            return self.s3.get_object(Bucket=self.bucket, Key=_key(account_name, version))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            raise SessionUnreadable(f"The session of {account_name!r} is gone.") from error
+
+    def _decrypt(self, account_name: str, version: int, stored: bytes) -> bytes:
         context = _context(account_name, version)
         try:
-            stored = self.s3.get_object(Bucket=self.bucket, Key=_key(account_name, version))
-            envelope = json.loads(stored["Body"].read())
+            envelope = json.loads(stored)
             data_key = self.kms.decrypt(
                 CiphertextBlob=_to_bytes(envelope["data_key"]),
                 KeyId=self.key_id,
                 EncryptionContext=context,
             )
-            plain = AESGCM(data_key["Plaintext"]).decrypt(
+            return AESGCM(data_key["Plaintext"]).decrypt(
                 _to_bytes(envelope["nonce"]), _to_bytes(envelope["ciphertext"]), _associated_data(context)
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchKey", "InvalidCiphertextException"):
+            if error.response["Error"]["Code"] not in ("InvalidCiphertextException", "IncorrectKeyException"):
                 raise
-            raise SessionUnreadable(f"The session of {account_name!r} is gone or not ours.") from error
+            raise SessionUnreadable(f"The session of {account_name!r} is not sealed by our key.") from error
         except (InvalidTag, KeyError, ValueError, binascii.Error) as error:
             raise SessionUnreadable(f"The session of {account_name!r} has been changed.") from error
-        return _Stored(plain, stored["ETag"], stored["LastModified"])
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    plain: bytes = field(repr=False)
-    etag: str
-    sealed_at: datetime
 
 
 def _key(account_name: str, version: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Reading a site's databases takes 30 ms where they are small; a large one must not hold a publish up.
+# A site's databases come with the session where they are small, as keys are. Reading them, and more so writing
+# them back before each publish, takes a second a megabyte (decision 070).
 _INDEXED_DB_SECONDS = 5.0
+_INDEXED_DB_BYTES = 128 * 1024
 
 
 @asynccontextmanager
@@ -73,13 +76,19 @@ def session_version(worker: Worker, above: int = 0) -> int:
 
 
 async def storage_state(context: BrowserContext) -> dict[str, Any]:
-    """The context's cookies, local storage and IndexedDB; the last is left out where it cannot be read soon."""
+    """The context's cookies, local storage and IndexedDB; the last is left out where it is large or slow."""
     try:
         async with asyncio.timeout(_INDEXED_DB_SECONDS):
-            return dict(await context.storage_state(indexed_db=True))
+            state = dict(await context.storage_state(indexed_db=True))
     except (PlaywrightError, TimeoutError) as error:
-        logger.warning("a session is kept without its IndexedDB: %s", type(error).__name__)
-        return dict(await context.storage_state())
+        why = type(error).__name__
+    else:
+        size = len(json.dumps(state))
+        if size <= _INDEXED_DB_BYTES:
+            return state
+        why = f"{size} bytes"
+    logger.warning("a session is kept without its IndexedDB: %s", why)
+    return dict(await context.storage_state())
 
 
 async def _seal(worker: Worker, name: str, version: int, context: BrowserContext) -> None:

@@ -290,10 +290,11 @@ def test_a_refresh_keeps_the_databases_and_shreds_the_session_that_it_replaces(
     assert origin["indexedDB"] == [DATABASE]
 
 
-def test_databases_that_cannot_be_read_soon_are_left_out_and_the_cookies_kept(
-    bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("limit", ["_INDEXED_DB_SECONDS", "_INDEXED_DB_BYTES"])
+def test_databases_that_are_slow_or_large_are_left_out_and_the_cookies_kept(
+    bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, limit: str
 ) -> None:
-    monkeypatch.setattr("container.jobs.session._INDEXED_DB_SECONDS", 0.0)
+    monkeypatch.setattr(f"container.jobs.session.{limit}", 0)
 
     ended = bench.check(bench.hand_over(with_database(site.log_in(), site)))
 
