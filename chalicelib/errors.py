@@ -25,6 +25,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   └── UploadMissing · UploadUsed · UploadExpires
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable · SealBroken · LoginSuperseded · LoginCanceled
+    │   ├── SessionRefused · SessionUnusable (session.*, 422) · SessionOfAnother (session.*)
     │   └── VerificationRequired
     │       └── VerificationTimeout
     ├── PlatformError                   platform.*               502
@@ -47,7 +48,10 @@ problem document (RFC 9457), the worker turns it into the end of a task.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class PublisherError(Exception):
@@ -81,6 +85,18 @@ class PublisherError(Exception):
             "retryable": self.retryable,
             **({"step": self.context["step"]} if "step" in self.context else {}),
         }
+
+    @staticmethod
+    def described(description: Mapping[str, Any]) -> PublisherError:
+        """The error that `describe` has described; InternalError where its code is not known any more."""
+        kinds: list[type[PublisherError]] = [PublisherError]
+        for kind in kinds:  # grows while it is walked
+            if kind.code == description["code"]:
+                break
+            kinds += kind.__subclasses__()
+        else:
+            kind = InternalError
+        return kind(description["detail"])
 
 
 # The request
@@ -320,6 +336,28 @@ class SessionUnreadable(AccountError):
     code = "account.session_unreadable"
     title = "The account's stored session cannot be opened"
     next_step = "Log the account in again with POST /api/v1/accounts/login."
+
+
+class SessionRefused(AccountError):
+    """An imported session: the platform itself said that nobody is logged in with it."""
+
+    code = "session.refused"
+    status = 422
+    title = "The platform does not take the imported session as a login"
+    next_step = "Log in once more in the browser that the session comes from, and import it afresh."
+
+
+class SessionUnusable(AccountError):
+    code = "session.unusable"
+    status = 422
+    title = "The browser cannot take the imported session"
+    next_step = "Send it as Playwright's context.storage_state() writes it; `python -m local.session` does."
+
+
+class SessionOfAnother(AccountError):
+    code = "session.other_account"
+    title = "The imported session belongs to another account of the platform"
+    next_step = "Import it under another account_name, or delete the account first if it is to change hands."
 
 
 class SealBroken(AccountError):

@@ -14,9 +14,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib import aws
+from chalicelib.accounts.logins import LoginKind
 from container.billing import billed
 from container.jobs.login import run_login
 from container.jobs.publish import run_task
+from container.jobs.session_import import run_import
 from container.lease import Message
 from container.worker import worker
 
@@ -45,13 +47,14 @@ def publish(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def login(event: dict[str, Any], context: LambdaContext) -> None:
-    """Shows the QR codes of the login that the message names, until it has ended."""
+    """Shows the QR codes of the login that the message names until it has ended, or tries the session that was
+    imported for it.
+    """
     for record in event["Records"]:
         body = json.loads(record["body"])
         message = _take(record, worker().settings.login_queue_url)
-        _run(
-            run_login(worker(), body["login_id"], context.aws_request_id, message, deadline=_deadline(context))
-        )
+        job = run_import if body.get("kind") == LoginKind.IMPORT else run_login
+        _run(job(worker(), body["login_id"], context.aws_request_id, message, deadline=_deadline(context)))
 
 
 def _take(record: dict[str, Any], queue_url: str) -> Message:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from chalicelib import aws
+from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
 from chalicelib.accounts.vault import Vault
@@ -32,6 +33,9 @@ class Worker:
 
     def logins(self) -> LoginStore:
         return LoginStore(aws.dynamodb(), self.settings.logins_table, self.clock)
+
+    def imports(self) -> ImportBox:
+        return ImportBox(aws.s3(), self.settings.private_bucket)
 
     def uploads(self) -> UploadDesk:
         return UploadDesk(

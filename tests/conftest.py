@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,15 @@ def chromium_path() -> str:
     path = find_chromium()
     if path is None:
         pytest.fail("no Chromium was found: run make test, which installs one, or set CHROMIUM_PATH")
+    return path
+
+
+@pytest.fixture(scope="session")
+def headed_chromium_path() -> str:
+    """A browser with a window, where there is a screen to show it on."""
+    path = find_chromium(headed=True)
+    if path is None or shutil.which("Xvfb") is None:
+        pytest.skip("no browser with a window, or no Xvfb: make test installs both where it may use apt-get")
     return path
 
 

@@ -63,6 +63,13 @@ class LoginState(StrEnum):
         return self in (LoginState.SUCCESS, LoginState.FAILED, LoginState.EXPIRED)
 
 
+class LoginKind(StrEnum):
+    """How an account logs in: by a QR code that somebody scans, or with a session of a browser elsewhere."""
+
+    QR = "qr"
+    IMPORT = "import"
+
+
 _LIVE = tuple(str(state) for state in LoginState if not state.terminal)
 
 
@@ -81,6 +88,7 @@ class Login:
     expires_at: str
     polled_at: str
     ttl: int
+    kind: LoginKind = LoginKind.QR
     worker: str | None = None
     seen_at: str | None = None
     qr_png: str | None = None
@@ -108,7 +116,7 @@ class LoginStore:
         self._table = Table(client, table, "id")
         self._clock = clock
 
-    def create(self, account_name: str) -> Login:
+    def create(self, account_name: str, kind: LoginKind = LoginKind.QR) -> Login:
         """A new login of the account. One of the same account that is under way ends."""
         now = self._clock()
         login = Login(
@@ -119,6 +127,7 @@ class LoginStore:
             expires_at=to_rfc3339(now + LIFE),
             polled_at=to_rfc3339(now),
             ttl=int((now + LIFE + KEPT).timestamp()),
+            kind=kind,
         )
         self._table.put_new(
             {
@@ -129,6 +138,7 @@ class LoginStore:
                 "expires_at": login.expires_at,
                 "polled_at": login.polled_at,
                 "ttl": login.ttl,
+                "kind": str(login.kind),
             }
         )
         superseded = self._point_to(login)
@@ -192,6 +202,13 @@ class LoginStore:
         update = Update().set(state=str(state), error=error.describe(), qr_png=None, qr_expires_at=None)
         return self._write(login_id, update.when_one_of("state", _LIVE))
 
+    def abort_latest(self, account_name: str, error: PublisherError) -> None:
+        """Ends the account's login that is under way, where there is one."""
+        pointer = self._table.get(f"latest#{account_name}")
+        if pointer is not None:
+            with suppress(StateConflict, LoginNotFound):
+                self.abort(str(pointer["login_id"]), LoginState.FAILED, error)
+
     def _point_to(self, login: Login) -> str | None:
         """Makes the login its account's latest, and returns the id of the one that was."""
         pointer = f"latest#{login.account_name}"
@@ -221,4 +238,5 @@ class LoginStore:
 
 
 def _login(item: dict[str, Any]) -> Login:
-    return Login(**{**item, "state": LoginState(item["state"])})
+    kind = LoginKind(item.get("kind", LoginKind.QR))
+    return Login(**{**item, "state": LoginState(item["state"]), "kind": kind})

@@ -21,13 +21,13 @@ from chalicelib.settings import settings
 
 routes = Routes(__name__, "accounts")
 
-_ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user")
+ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user")
 
 
 @routes.operation("GET", "/api/v1/accounts", answer=AccountList)
 def list_accounts() -> AccountList:
     """List all registered accounts."""
-    return AccountList(data=[_account_answer(account) for account in wiring.account_store().list()])
+    return AccountList(data=[account_answer(account) for account in wiring.account_store().list()])
 
 
 @routes.operation(
@@ -35,11 +35,11 @@ def list_accounts() -> AccountList:
     "/api/v1/accounts/{account_name}",
     answer=AccountAnswer,
     errors=(AccountNotFound,),
-    parameters=(_ACCOUNT_NAME,),
+    parameters=(ACCOUNT_NAME,),
 )
 def get_account(account_name: str) -> AccountAnswer:
     """See one account."""
-    return _account_answer(wiring.account_store().get(account_name))
+    return account_answer(wiring.account_store().get(account_name))
 
 
 @routes.operation(
@@ -48,7 +48,7 @@ def get_account(account_name: str) -> AccountAnswer:
     request=AccountPatch,
     answer=AccountAnswer,
     errors=(ValidationFailed, AccountNotFound),
-    parameters=(_ACCOUNT_NAME,),
+    parameters=(ACCOUNT_NAME,),
 )
 def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     """Set what an account prefers where a task says nothing, and its limits.
@@ -56,7 +56,7 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     A JSON merge patch (RFC 7396): a member that is null is taken away, one that is absent stays.
     """
     changes = body.preferences.model_dump(exclude_unset=True)
-    return _account_answer(wiring.account_store().prefer(account_name, changes))
+    return account_answer(wiring.account_store().prefer(account_name, changes))
 
 
 @routes.operation(
@@ -64,18 +64,20 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     "/api/v1/accounts/{account_name}",
     answer=DeletedAccount,
     errors=(AccountNotFound,),
-    parameters=(_ACCOUNT_NAME,),
+    parameters=(ACCOUNT_NAME,),
 )
 def delete_account(account_name: str) -> DeletedAccount:
     """Remove an account, its sessions and its evidence.
 
     Its finished tasks keep their facts.
     """
-    remove_account(account_name, wiring.account_store(), aws.s3(), settings.private_bucket)
+    remove_account(
+        account_name, wiring.account_store(), wiring.login_store(), aws.s3(), settings.private_bucket
+    )
     return DeletedAccount(id=account_name)
 
 
-def _account_answer(account: Account) -> AccountAnswer:
+def account_answer(account: Account) -> AccountAnswer:
     return AccountAnswer(
         id=account.name,
         name=account.nickname,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# No field of any request comes near this; media are passed by URL.
+# No field of most requests comes near this; media are passed by URL.
 MAX_BODY_BYTES = 64 * 1024
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -67,6 +67,7 @@ class Operation:
     errors: tuple[type[PublisherError], ...]
     parameters: tuple[PathParameter, ...] = ()
     statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
+    max_body_bytes: int = MAX_BODY_BYTES
 
 
 class Routes(Blueprint):
@@ -87,6 +88,7 @@ class Routes(Blueprint):
         errors: tuple[type[PublisherError], ...] = (),
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
         """Declares a route. The view gets the path parameters, decoded, and the parsed body; it returns the
         answer's model, or a Response where status or headers differ from a plain 200. The view's docstring is
@@ -107,6 +109,7 @@ class Routes(Blueprint):
                 errors=errors,
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
+                max_body_bytes=max_body_bytes,
             )
             self.operations.append(operation)
 
@@ -126,7 +129,7 @@ def _serve(
     try:
         call = partial(view, **{name: unquote(value) for name, value in arguments.items()})
         if operation.request is not None:
-            call = partial(call, _parse_body(operation.request, _request.get()))
+            call = partial(call, _parse_body(operation.request, _request.get(), operation.max_body_bytes))
         answer = call()
     except PublisherError as error:
         if error.status >= 500:
@@ -205,10 +208,10 @@ def _allow(response: Response) -> dict[str, str]:
     return {"Allow": str(response.headers["Allow"])} if "Allow" in response.headers else {}
 
 
-def _parse_body(model: type[Body], request: Request) -> Body:
+def _parse_body(model: type[Body], request: Request, max_bytes: int) -> Body:
     raw = request.raw_body or b""
-    if len(raw) > MAX_BODY_BYTES:
-        raise PayloadTooLarge(f"The body has {len(raw)} bytes; the limit is {MAX_BODY_BYTES}.")
+    if len(raw) > max_bytes:
+        raise PayloadTooLarge(f"The body has {len(raw)} bytes; the limit is {max_bytes}.")
     if not raw:
         raise MalformedRequest("The request has no body.")
     try:

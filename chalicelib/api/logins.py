@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from chalicelib import aws
-from chalicelib.accounts.logins import Login, LoginState
+from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.api import wiring
 from chalicelib.api.edge import PathParameter, Routes, request_id, respond
 from chalicelib.api.models import ErrorInfo, LoginAnswer, LoginRequest, LoginStatus
@@ -59,10 +59,7 @@ def start_login(body: LoginRequest) -> Response:
     """
     logins = wiring.login_store()
     login = logins.create(body.account_name)
-    aws.sqs().send_message(
-        QueueUrl=settings.login_queue_url,
-        MessageBody=json.dumps({"login_id": login.id, "request_id": request_id()}),
-    )
+    enqueue(login)
     login = _wait_for_qr(login)
     if login.state is LoginState.FAILED:
         cause = login.error or {}
@@ -106,6 +103,23 @@ def cancel_login(login_id: str) -> LoginStatus:
     return _login_status(wiring.login_store().abort(login_id, LoginState.FAILED, LoginCanceled()))
 
 
+def enqueue(login: Login) -> None:
+    """Hands a login to the login function."""
+    aws.sqs().send_message(
+        QueueUrl=settings.login_queue_url,
+        MessageBody=json.dumps({"login_id": login.id, "kind": login.kind, "request_id": request_id()}),
+    )
+
+
+def message_of(login: Login, state: LoginState) -> str:
+    """The contract's `msg`."""
+    if login.error:
+        return str(login.error["detail"])
+    if login.kind is LoginKind.IMPORT and state is LoginState.STARTING:
+        return "The imported session is being checked"
+    return _MESSAGES[state]
+
+
 def _wait_for_qr(login: Login) -> Login:
     logins = wiring.login_store()
     deadline = time.monotonic() + QR_WAIT_SECONDS
@@ -119,7 +133,7 @@ def _login_status(login: Login) -> LoginStatus:
     state = login.outcome(utc_now())
     return LoginStatus(
         status=state.status,
-        msg=login.error["detail"] if login.error else _MESSAGES[state],
+        msg=message_of(login, state),
         state=state,
         account_name=login.account_name,
         qr_code_base64=None if state.terminal else login.qr_png,

@@ -34,7 +34,8 @@ class AnswerModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def _account_name(value: str) -> str:
+def checked_account_name(value: str) -> str:
+    """The name. ValueError, in words that follow the field's name, where it cannot be one."""
     # "login" stands in the place of a name in /api/v1/accounts/login.
     if not _ACCOUNT_NAME.fullmatch(value) or value in {".", "..", "login"}:
         raise ValueError(
@@ -92,7 +93,7 @@ def _schedule_time(value: str) -> str:
 
 AccountName = Annotated[
     str,
-    AfterValidator(_account_name),
+    AfterValidator(checked_account_name),
     Field(
         description="Your own name for the account: 1 to 64 letters of any script, digits, '.', '_' or '-'.",
         examples=["default_user"],
@@ -393,6 +394,16 @@ class LoginStatus(AnswerModel):
     qr_expires_at: str | None
     expires_at: str
     error: ErrorInfo | None
+
+
+class SessionAnswer(AnswerModel):
+    login_id: str = Field(description="Poll GET /api/v1/accounts/login/{login_id} while it is pending.")
+    status: StatusOfLogin
+    msg: str
+    state: str
+    account: AccountAnswer | None = Field(description="null only with status 202: it is not accepted yet.")
+    left_out: list[str] = Field(description="Hosts other than the platform's: their cookies were dropped.")
+    expires_at: str
 
 
 class SyncRunStarted(AnswerModel):

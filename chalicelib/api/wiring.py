@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib import aws
+from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
 from chalicelib.evidence import EvidenceStore
@@ -24,6 +25,10 @@ def account_store() -> AccountStore:
 
 def login_store() -> LoginStore:
     return LoginStore(aws.dynamodb(), settings.logins_table)
+
+
+def import_box() -> ImportBox:
+    return ImportBox(aws.s3(), settings.private_bucket)
 
 
 def dispatcher() -> Dispatcher:

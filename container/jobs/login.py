@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.accounts.logins import LoginState
-from chalicelib.accounts.store import Profile
 from chalicelib.clock import from_rfc3339
-from chalicelib.dynamodb import ConditionFailed
 from chalicelib.errors import (
     LoginNotFound,
     LoginRefused,
@@ -26,7 +24,7 @@ from container.browser import open_page
 from container.douyin.login import QrLogin, QrState
 from container.evidence import Timeline
 from container.jobs.failure import failure_of
-from container.jobs.session import session_version
+from container.jobs.session import put_in_force
 from container.lease import Heartbeat, Message
 
 if TYPE_CHECKING:
@@ -133,20 +131,11 @@ class _Job:
     async def _finish(self, context: BrowserContext, qr_login: QrLogin) -> None:
         """Seals the session, puts it in force, and only then says so."""
         seen = await qr_login.profile()
-        storage_state = await context.storage_state()
-        name, version = self.login.account_name, session_version(self.worker)
-        before = await asyncio.to_thread(self.worker.accounts.find, name)
-        await asyncio.to_thread(self.worker.vault.seal, name, version, dict(storage_state))
-        profile = Profile(uid=seen.uid, nickname=seen.nickname, avatar_url=seen.avatar_url)
-        try:
-            await asyncio.to_thread(self.worker.accounts.log_in, name, profile, session_version=version)
-        except ConditionFailed:
-            await asyncio.to_thread(self.worker.vault.discard, name, version)
-            await self._end(LoginState.FAILED, StateConflict(f"A newer login of {name!r} was quicker."))
+        if await put_in_force(self.worker, self.login.account_name, seen, context):
+            await self._end(LoginState.SUCCESS)
             return
-        if before is not None:
-            await asyncio.to_thread(self.worker.vault.discard, name, before.session_version)
-        await self._end(LoginState.SUCCESS)
+        conflict = StateConflict(f"A newer login of {self.login.account_name!r} was quicker.")
+        await self._end(LoginState.FAILED, conflict)
 
     async def _end(self, state: LoginState, error: PublisherError | None = None) -> None:
         self.login = await asyncio.to_thread(self.logins.end, self.login, state, error)

@@ -1,10 +1,18 @@
-"""An account's session in a browser context: opened from the vault, sealed again when it was refreshed."""
+"""An account's session in a browser context: opened from the vault, and sealed when it is new or refreshed."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from playwright.async_api import Error as PlaywrightError
+
+from chalicelib.accounts.store import Profile
+from chalicelib.dynamodb import ConditionFailed
+from chalicelib.errors import SessionUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -12,8 +20,16 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
 
     from chalicelib.accounts.store import Account
+    from container.douyin.login import Profile as SeenProfile
     from container.evidence import Timeline
     from container.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+# A site's databases come with the session where they are small, as keys are. Reading them, and more so writing
+# them back before each publish, takes a second a megabyte (decision 070).
+_INDEXED_DB_SECONDS = 5.0
+_INDEXED_DB_BYTES = 128 * 1024
 
 
 @asynccontextmanager
@@ -21,23 +37,70 @@ async def open_session(worker: Worker, account: Account, timeline: Timeline) -> 
     """A fresh context that is logged in as the account. The vault opens while the browser starts."""
     async with timeline.step("open_session"):
         storage_state, _ = await asyncio.gather(
-            asyncio.to_thread(worker.vault.open, account.name, account.session_version),
-            worker.browser.start(),
+            asyncio.to_thread(_open_vault, worker, account), worker.browser.start()
         )
     async with worker.browser.context(storage_state=storage_state) as context:
         yield context
 
 
+async def put_in_force(worker: Worker, name: str, seen: SeenProfile, context: BrowserContext) -> bool:
+    """Seals the session of a context that has just logged in, and makes it the account's.
+
+    False where a newer login was quicker: then nothing of this one is kept.
+    """
+    version = session_version(worker)
+    await _seal(worker, name, version, context)
+    profile = Profile(uid=seen.uid, nickname=seen.nickname, avatar_url=seen.avatar_url)
+    try:
+        await asyncio.to_thread(worker.accounts.log_in, name, profile, session_version=version)
+    except ConditionFailed:
+        await asyncio.to_thread(worker.vault.discard, name, version)
+        return False
+    await asyncio.to_thread(worker.vault.discard_before, name, version)
+    return True
+
+
 async def refresh_session(worker: Worker, account: Account, context: BrowserContext) -> None:
     """Puts the cookies that the platform has renewed in force, unless a newer login got in between."""
-    storage_state = await context.storage_state()
-    version = session_version(worker)
-    await asyncio.to_thread(worker.vault.seal, account.name, version, dict(storage_state))
-    in_force = await asyncio.to_thread(worker.accounts.refresh_session, account, session_version=version)
-    superseded = account.session_version if in_force else version
-    await asyncio.to_thread(worker.vault.discard, account.name, superseded)
+    version = session_version(worker, above=account.session_version)
+    await _seal(worker, account.name, version, context)
+    if await asyncio.to_thread(worker.accounts.refresh_session, account, session_version=version):
+        await asyncio.to_thread(worker.vault.discard_before, account.name, version)
+    else:
+        await asyncio.to_thread(worker.vault.discard, account.name, version)
 
 
-def session_version(worker: Worker) -> int:
+def session_version(worker: Worker, above: int = 0) -> int:
     """Milliseconds since 1970: later sessions have greater versions, over every life of an account's name."""
-    return int(worker.clock().timestamp() * 1000)
+    return max(int(worker.clock().timestamp() * 1000), above + 1)
+
+
+async def storage_state(context: BrowserContext) -> dict[str, Any]:
+    """The context's cookies, local storage and IndexedDB; the last is left out where it is large or slow."""
+    try:
+        async with asyncio.timeout(_INDEXED_DB_SECONDS):
+            state = dict(await context.storage_state(indexed_db=True))
+    except (PlaywrightError, TimeoutError) as error:
+        why = type(error).__name__
+    else:
+        size = len(json.dumps(state))
+        if size <= _INDEXED_DB_BYTES:
+            return state
+        why = f"{size} bytes"
+    logger.warning("a session is kept without its IndexedDB: %s", why)
+    return dict(await context.storage_state())
+
+
+async def _seal(worker: Worker, name: str, version: int, context: BrowserContext) -> None:
+    await asyncio.to_thread(worker.vault.seal, name, version, await storage_state(context))
+
+
+def _open_vault(worker: Worker, account: Account) -> dict[str, Any]:
+    try:
+        return worker.vault.open(account.name, account.session_version)
+    except SessionUnreadable:
+        # A login or a publish may have put a newer one in force since the account was read.
+        current = worker.accounts.get(account.name)
+        if current.session_version == account.session_version:
+            raise
+        return worker.vault.open(current.name, current.session_version)

@@ -16,7 +16,6 @@ from playwright.async_api import Error as PlaywrightError
 from chalicelib.errors import BrowserFailed, ConfigurationError
 from container import browser as module
 from container.browser import Browser, open_page, platform_hosts
-from local.chromium import find_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,11 +195,8 @@ def test_a_browser_of_another_event_loop_is_replaced(run: Run, chromium_path: st
 
 
 @pytest.mark.system
-def test_a_headed_browser_gets_a_display_of_its_own(run: Run) -> None:
-    path = find_chromium(headed=True)
-    if path is None or not Path("/usr/bin/Xvfb").exists():
-        pytest.skip("no browser with a window, or no Xvfb")
-    browser = Browser(path, headed=True, allowed_hosts=())
+def test_a_headed_browser_gets_a_display_of_its_own(run: Run, headed_chromium_path: str) -> None:
+    browser = Browser(headed_chromium_path, headed=True, allowed_hosts=())
     run(_use(browser))
     tree = _tree(browser)
     run(browser.close())

@@ -89,6 +89,7 @@ def test_what_cloudformation_ignores_here_is_set_through_the_services(endpoint: 
     assert {rule["Filter"]["Prefix"]: rule["Expiration"] for rule in rules} == {
         "evidence/": {"Days": 30},
         "uploads/": {"Days": 7},
+        "imports/": {"Days": 1},
     }
 
 
