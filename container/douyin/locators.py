@@ -17,11 +17,10 @@ from playwright.async_api import Locator, Page
 Scope = Page | Locator
 
 # What the creator writes stands in an editor; beside the form stand their name and a preview of the work.
-_NOT_WRITTEN = ':not([contenteditable="true"], [contenteditable="true"] *)'
+_NOT_WRITTEN = "[not(ancestor-or-self::*[@contenteditable='true'])]"
 _FORM = '[class*="form-container-"]'
-_IN_FORM = '//*[contains(@class, "form-container-")]//*[not(ancestor-or-self::*[@contenteditable="true"])]'
+_IN_FORM = "//*[contains(@class, 'form-container-')]//*"
 _COVERS = '[class*="coverControl-"]'
-_BUTTON = '[class^="button-"]'
 
 
 def spaced(text: str, *, whole: bool = True) -> re.Pattern[str]:
@@ -58,8 +57,9 @@ class Text:
     within: str = ""
 
     def on(self, scope: Scope) -> Locator:
-        place = f":is({self.within}, :is({self.within}) *)" if self.within else "*"
-        return scope.get_by_text(self.text, exact=self.exact).and_(scope.locator(place + _NOT_WRITTEN))
+        place = scope.locator(self.within) if self.within else scope
+        found = place.get_by_text(self.text, exact=self.exact)
+        return found.locator(f"xpath=self::*{_NOT_WRITTEN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ LEAVE = Target(
     room="form",
     source="F: 2026-09",
     primary=Role("button", "暂存离开"),
-    fallbacks=(Role("button", spaced("暂存离开")), Text(spaced("暂存离开"), within=_BUTTON)),
+    fallbacks=(Role("button", spaced("暂存离开")), Css('[class^="button-"]:has-text("暂存")')),
 )
 RETRY_INPUT = Target(
     purpose="input that takes the video again after a failed upload",
@@ -300,7 +300,7 @@ PUBLISH = Target(
     room="form",
     source="F: 2026-09; exact, for 高清发布 stands beside it",
     primary=Role("button", "发布"),
-    fallbacks=(Role("button", spaced("发布")), Text(spaced("发布"), within=_BUTTON)),
+    fallbacks=(Role("button", spaced("发布")), Css(r'[class^="button-"]:text-matches("^\\s*发\\s*布\\s*$")')),
 )
 SETTING = Target(
     purpose="a setting's choices",
@@ -340,7 +340,7 @@ COVER_SLOT = Target(
     primary=Css('[class*="coverControl-"] > [class^="cover-"]'),
     fallbacks=(
         Css('[class*="coverControl-"] > * > [class^="cover-"]'),
-        Css(f'xpath={_IN_FORM}[*[contains(text(), "封面3:4") or contains(text(), "封面4:3")]]'),
+        Css(f"xpath={_IN_FORM}[*[contains(text(), '封面3:4') or contains(text(), '封面4:3')]]{_NOT_WRITTEN}"),
     ),
 )
 COVER_NAG = Target(
@@ -402,8 +402,8 @@ COVER_RECOMMENDED = Target(
     primary=Css('img[class*="recommendCover-"], canvas[class*="recommendCover-"]'),
     fallbacks=(
         Css(
-            f'xpath={_IN_FORM}[contains(text(), "智能推荐封面")]/following::*[self::img or self::canvas]'
-            '[ancestor::*[contains(@class, "form-container-")]]'
+            f"xpath={_IN_FORM}[contains(text(), '智能推荐封面')]{_NOT_WRITTEN}"
+            "/following::*[self::img or self::canvas][ancestor::*[contains(@class, 'form-container-')]]"
         ),
     ),
 )
@@ -422,9 +422,7 @@ def _own_text(text: str) -> str:
 
 
 # Beside the older form's link; the work's preview stands in the same panel.
-_HINT = (
-    f"//*[contains({_text('text()')}, '为你的作品添加提示')][not(ancestor-or-self::*[@contenteditable='true'])]"
-)
+_HINT = f"//*[contains({_text('text()')}, '为你的作品添加提示')]{_NOT_WRITTEN}"
 
 DECLARATION_ROW = Target(
     purpose="row of the form that opens the declarations",
@@ -440,7 +438,9 @@ DECLARATION_FIELD = Target(
     purpose="field of the form that shows the declaration once it was made",
     room="declaration",
     source="F: 2026-07 and 2026-09",
-    primary=Css(f"xpath={_IN_FORM}[{_own_text('自主声明')}]/ancestor::*[{_text('.')} != '自主声明'][1]"),
+    primary=Css(
+        f"xpath={_IN_FORM}[{_own_text('自主声明')}]{_NOT_WRITTEN}/ancestor::*[{_text('.')} != '自主声明'][1]"
+    ),
     fallbacks=(Css('[class*="selectBox-"]:has([class*="selectText-"])'),),
 )
 DECLARATION_LINK = Target(

@@ -18,6 +18,8 @@ from tests.container.support import COVER, VIDEO, open_form, prepare, publish, v
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from playwright.async_api import Route
+
     from container.browser import Browser
     from tests.container.conftest import Run
     from tests.container.support import Site, Visit
@@ -56,21 +58,33 @@ _OWN_WORDS = Work(
 
 
 @pytest.mark.parametrize(
-    "scenario",
+    ("scenario", "nickname"),
     [
-        {},
-        {"post_page": "v1", "declaration": "old", "cover_confirm": "always"},
-        {"drift": "spaces"},
-        {"drift": "wrappers", "hashes": "random"},
-        {"drift": "tags", "declaration": "old"},
+        ({}, "选择封面"),
+        ({"post_page": "v1", "declaration": "old", "cover_confirm": "always"}, "添加声明"),
+        ({"drift": "spaces"}, "发布"),
+        ({"drift": "wrappers", "hashes": "random"}, "请选择自主声明"),
+        ({"drift": "tags", "declaration": "old"}, "我知道了"),
     ],
     ids=["v2", "v1-old", "spaces", "wrappers", "tags-old"],
 )
-def test_a_work_may_use_the_sites_own_words(
-    run: Run, browser: Browser, site: Site, scenario: dict[str, str]
+def test_a_work_and_its_creator_may_use_the_sites_own_words(
+    run: Run, browser: Browser, site: Site, scenario: dict[str, str], nickname: str
 ) -> None:
     site.scenario(**scenario)
-    _publish(run, browser, site, _OWN_WORDS)
+
+    async def rename(route: Route) -> None:
+        response = await route.fetch()
+        config = await response.json()
+        config["user"]["nickname"] = nickname
+        await route.fulfill(response=response, json=config)
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await visited.page.route("**/site/config", rename)
+            await publish(visited, _OWN_WORDS)
+
+    run(go())
     (truth,) = site.works()
     assert truth["title"] == _OWN_WORDS.title
     assert truth["description"].strip() == f"{_OWN_WORDS.description} {_chips(_OWN_WORDS.tags)}"
