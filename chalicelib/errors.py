@@ -33,6 +33,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── PageChanged · PageTimeout (retryable) · LoginRefused · CaptchaRequired · FormMismatch
     ├── PublishError                    publish.*                500
     │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · DeadLetter
+    │   ├── ScheduleTooNear (retryable)
     │   ├── ReviewRejected · Canceled
     ├── SyncError                       sync.*                   502
     │   ├── UpstreamError
@@ -492,6 +493,15 @@ class NoTimeLeft(PublishError):
     retryable = True
     title = "Too little of the worker's time was left to publish safely"
     next_step = "Submit the task again; a smaller file uploads sooner."
+
+
+class ScheduleTooNear(PublishError):
+    """The next run holds the task, and publishes at the time itself."""
+
+    code = "publish.schedule_too_near"
+    retryable = True
+    title = "The time has come too near for the platform's own schedule"
+    next_step = "Submit the task again: the time will be kept by us."
 
 
 class GaveUp(PublishError):

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from chalicelib.accounts.logins import StatusOfLogin
+from chalicelib.clock import SHANGHAI, utc_now
 from chalicelib.media import ACCEPTED
 from chalicelib.publishing.schedule import parse_schedule_time
 from chalicelib.publishing.states import Action, State, Status
@@ -18,10 +28,16 @@ from chalicelib.uploads.desk import is_upload
 MAX_TITLE = 30
 MAX_DESCRIPTION = 1000
 MAX_TAGS = 5
+# Country, province, city.
+MAX_PLACE_LEVELS = 3
+# The site's older declarations take no date of a shooting before this one.
+EARLIEST_SHOOTING = date(2020, 1, 1)
 
 _ACCOUNT_NAME = re.compile(r"[\w.-]{1,64}")
 _CONTENT_TYPES = tuple(media_type for types in ACCEPTED.values() for media_type in types)
 _TAG = re.compile(r"[^\s#@]{1,30}")
+_PLACE = re.compile(r"[^\s/]{1,30}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class RequestModel(BaseModel):
@@ -91,6 +107,24 @@ def _schedule_time(value: str) -> str:
     return value
 
 
+def _place(value: str) -> str:
+    if not _PLACE.fullmatch(value):
+        raise ValueError("must be 1 to 30 characters without blanks or '/'")
+    return value
+
+
+def _shooting_date(value: str) -> str:
+    try:
+        day = date.fromisoformat(value) if _DATE.fullmatch(value) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise ValueError("must be a date, 'YYYY-MM-DD'")
+    if not EARLIEST_SHOOTING <= day <= utc_now().astimezone(SHANGHAI).date():
+        raise ValueError(f"must be from {EARLIEST_SHOOTING} to today, in Asia/Shanghai")
+    return value
+
+
 AccountName = Annotated[
     str,
     AfterValidator(checked_account_name),
@@ -111,6 +145,7 @@ ClaimType = Literal[
     "虚构演绎，仅供娱乐",
     "无需添加自主声明",
 ]
+_OWN_FOOTAGE: ClaimType = "自行拍摄"
 
 
 class PublishRequest(RequestModel):
@@ -157,6 +192,32 @@ class PublishRequest(RequestModel):
             examples=["内容由AI生成"],
         ),
     ]
+    claim_place: Annotated[
+        Annotated[
+            list[Annotated[str, AfterValidator(_place)]], Field(min_length=1, max_length=MAX_PLACE_LEVELS)
+        ]
+        | None,
+        Field(
+            default=None,
+            description=(
+                "With claim_type 自行拍摄 only: where the work was shot, one name a level, as Douyin's list "
+                "shows them. Needed where the site still shows an account its older declarations."
+            ),
+            examples=[["中国大陆", "北京市", "朝阳区"]],
+        ),
+    ]
+    claim_date: Annotated[
+        Annotated[str, AfterValidator(_shooting_date)] | None,
+        Field(
+            default=None,
+            validate_default=True,
+            description=(
+                f"With claim_place: the day of the shooting, YYYY-MM-DD, from {EARLIEST_SHOOTING} to today in "
+                "Asia/Shanghai."
+            ),
+            examples=["2026-10-01"],
+        ),
+    ]
     schedule_time: Annotated[
         Annotated[str, AfterValidator(_schedule_time)] | None,
         Field(
@@ -176,6 +237,21 @@ class PublishRequest(RequestModel):
             description="Fill the form, then wait for POST /api/v1/tasks/{task_id}/approve or /reject.",
         ),
     ]
+
+    @field_validator("claim_place", "claim_date")
+    @classmethod
+    def _of_own_footage(cls, value: Any, info: ValidationInfo) -> Any:
+        """Where a field before this one is wrong itself, that is said alone."""
+        if value is not None and info.data.get("claim_type", _OWN_FOOTAGE) != _OWN_FOOTAGE:
+            raise ValueError(f"goes with claim_type {_OWN_FOOTAGE} only; remove it, or give that claim_type")
+        return value
+
+    @field_validator("claim_date")
+    @classmethod
+    def _with_a_place(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "claim_place" in info.data and (value is None) is not (info.data["claim_place"] is None):
+            raise ValueError("goes together with claim_place; give both, or neither")
+        return value
 
 
 class ErrorInfo(AnswerModel):

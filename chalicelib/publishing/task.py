@@ -20,8 +20,9 @@ MAX_TIMELINE = 200
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The nine fields of the contract, as they were submitted and accepted, or as the account prefers them; and
-    what only the account's preferences decide.
+    """The nine fields of the contract, as they were submitted and accepted, or as the account prefers them;
+    what only the account's preferences decide; and, for claim_type 自行拍摄, where (one name a level) and when
+    (YYYY-MM-DD) the work was shot: both or neither.
 
     `schedule_time` is kept as written; `Task.publish_at` is the instant it means. `visibility` is one of
     public, friends and private; `allow_save` None leaves the choice to the site's default.
@@ -38,6 +39,8 @@ class Submission:
     manual_review: bool = False
     visibility: str = "public"
     allow_save: bool | None = None
+    claim_place: list[str] | None = None
+    claim_date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,17 +40,19 @@ async def find(
     target: Target,
     *,
     text: re.Pattern[str] | None = None,
+    which: Callable[[Locator], Locator] | None = None,
     timeout_ms: float | None = None,
     visible: bool = True,
 ) -> Locator:
     """The target, once it is there: by its primary way, else by the first fallback that leads anywhere. `text`
-    says which one, where there are several.
+    or `which` says which one, where there are several.
 
     A fallback that was needed is noted on the timeline. PageTimeout where nothing appears.
     """
 
     def by(locator: Locator) -> Locator:
-        return locator if text is None else locator.filter(has_text=text)
+        locator = locator if text is None else locator.filter(has_text=text)
+        return locator if which is None else which(locator)
 
     ways = [by(way.on(scope).filter(visible=True) if visible else way.on(scope)) for way in target.ways]
     # Most are there at once.

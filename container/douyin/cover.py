@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import FormMismatch, PageChanged, PageTimeout
-from container.douyin.act import ACTION_MS, click_until, expect, find, reaches, until
+from container.douyin.act import ACTION_MS, EFFECT_MS, click_until, expect, find, reaches, until
 from container.douyin.locators import (
     CONFIRMATION,
     COVER_CHOOSE,
@@ -33,6 +34,7 @@ from container.douyin.topics import squeeze
 from container.evidence import note
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from playwright.async_api import Locator, Page
@@ -50,15 +52,16 @@ async def set_cover(page: Page, cover: Path) -> None:
     """Puts the picture into both slots. FormMismatch where the site does not take it."""
     if cover.suffix not in _TAKEN_AS_IS:
         cover = await _as_jpeg(page, cover)
-    for _ in _STEPS:
+    for left in (1, 0):
         await click_until(await find(page, COVER_CHOOSE), COVER_DIALOG.on(page), COVER_CHOOSE.purpose)
         dialog = await find(page, COVER_DIALOG)
-        await _fill(dialog, cover)
-        await _finish(page, dialog)
-        # One dialog fills both slots, or only its own.
-        if await reaches(COVER_CHOOSE.on(page), "hidden"):
+        both = await _fill(dialog, cover)
+        filled = partial(_has_filled, page, 0 if both else left)
+        await _finish(page, dialog, filled)
+        await until(page, filled, timeout_ms=EFFECT_MS)
+        await dismiss_nag(page)
+        if await _has_filled(page, 0):
             break
-    await dismiss_nag(page)
 
 
 async def recommend_cover(page: Page) -> None:
@@ -115,16 +118,19 @@ async def _as_jpeg(page: Page, picture: Path) -> Path:
     return converted
 
 
-async def _fill(dialog: Locator, cover: Path) -> None:
-    """Whichever step the dialog opens at: the button in its footer leads to the other one."""
+async def _fill(dialog: Locator, cover: Path) -> bool:
+    """Whichever step the dialog opens at: the button in its footer leads to the other one. Where there is none,
+    the dialog fills one slot only: False.
+    """
     await _upload(dialog, cover)
     if not await COVER_STEP.on(dialog).count():
-        return
+        return False
     following = await find(dialog, COVER_STEP)
     name = squeeze(await following.inner_text())
     back = COVER_STEP.on(dialog).filter(has_text=spaced(_other(name)))
     await click_until(following, back, f"the cover dialog's step {name}")
     await _upload(dialog, cover)
+    return True
 
 
 async def _upload(dialog: Locator, cover: Path) -> None:
@@ -141,7 +147,7 @@ async def _upload(dialog: Locator, cover: Path) -> None:
         raise PageTimeout("The cover dialog did not take the picture.")
 
 
-async def _finish(page: Page, dialog: Locator) -> None:
+async def _finish(page: Page, dialog: Locator, filled: Callable[[], Awaitable[bool]]) -> None:
     """Ends the dialog: it goes at once, or asks once more, or stays behind although its work is done."""
     await (await find(dialog, COVER_DONE)).click(timeout=ACTION_MS)
     question = CONFIRMATION.on(page)
@@ -154,10 +160,15 @@ async def _finish(page: Page, dialog: Locator) -> None:
         note("the cover dialog asked once more")
         await (await find(page, CONFIRMATION)).click(timeout=ACTION_MS)
         await reaches(dialog, "hidden", timeout_ms=_OPTIONAL_MS)
-    if await dialog.is_visible() and not await empty_slots(page):
+    if await dialog.is_visible() and await filled():
         await close_residual(page)
     if not await reaches(dialog, "hidden", timeout_ms=ACTION_MS):
         raise FormMismatch("The cover dialog does not close.", field="cover_path")
+
+
+async def _has_filled(page: Page, left: int) -> bool:
+    """Whether at most so many slots are empty."""
+    return await COVER_CHOOSE.on(page).count() <= left
 
 
 def _filled_slot(page: Page) -> Locator:

@@ -12,14 +12,21 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import FormMismatch, PageChanged
-from container.douyin.act import ACTION_MS, click_until, find, reaches
+from container.douyin.act import ACTION_MS, click_until, find, reaches, until
 from container.douyin.locators import (
     DECLARATION_CANCEL,
     DECLARATION_CHOICE,
+    DECLARATION_CHOSEN,
     DECLARATION_DIALOG,
+    DECLARATION_FIELD,
     DECLARATION_LINK,
     DECLARATION_OK,
+    DECLARATION_PANEL,
     DECLARATION_ROW,
+    PLACE_FIELD,
+    PLACE_LIST,
+    PLACE_OPTION,
+    SHOT_ON,
     spaced,
 )
 from container.douyin.topics import squeeze
@@ -52,10 +59,21 @@ class Dialog(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to choose in the dialog, and the choice beneath it where there is one."""
+    """What to choose in the dialog, the choice beneath it where there is one, and whether the dialog wants the
+    place and date of the shooting with it.
+    """
 
     label: str
     source: str | None = None
+    shooting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shooting:
+    """Where (one name a level, as the site's list shows them) and when (YYYY-MM-DD) the work was shot."""
+
+    place: tuple[str, ...]
+    date: str
 
 
 # claim_type → choice, per dialog (facts of 2026-03, 2026-07 and 2026-09). A None is a declaration that this
@@ -63,8 +81,7 @@ class Choice:
 CHOICES: dict[str, dict[Dialog, Choice | None]] = {
     _AI: {Dialog.NEW: Choice(_AI), Dialog.OLD: Choice(_AI)},
     "取材网络": {Dialog.NEW: Choice(_REPOST, _OUTSIDE), Dialog.OLD: Choice("内容取材网络", _OUTSIDE)},
-    # The old dialog wants the place and date of the shooting, which our API does not ask for.
-    "自行拍摄": {Dialog.NEW: Choice(_NONE), Dialog.OLD: None},
+    "自行拍摄": {Dialog.NEW: Choice(_NONE), Dialog.OLD: Choice("内容自行拍摄", shooting=True)},
     _OPINION: {Dialog.NEW: Choice(_OPINION), Dialog.OLD: None},
     _REPOST: {Dialog.NEW: Choice(_REPOST, _OUTSIDE), Dialog.OLD: Choice("内容取材网络", _OUTSIDE)},
     _MARKETING: {Dialog.NEW: Choice(_MARKETING), Dialog.OLD: None},
@@ -76,7 +93,7 @@ CHOICES: dict[str, dict[Dialog, Choice | None]] = {
 UNDECLARED = _NONE
 
 
-async def declare(page: Page, claim_type: str | None) -> str | None:
+async def declare(page: Page, claim_type: str | None, shooting: Shooting | None = None) -> str | None:
     """Makes the declaration and returns the choice that the form then shows; None where none was made.
 
     FormMismatch where the dialog cannot express it, or does not take it.
@@ -101,8 +118,14 @@ async def declare(page: Page, claim_type: str | None) -> str | None:
         if wanted == UNDECLARED:
             await _close(dialog, DECLARATION_CANCEL)
             return None
-        raise FormMismatch(_cannot(wanted), field="claim_type")
+        raise FormMismatch(
+            f"The declarations that the site shows this account do not have {wanted!r}.", field="claim_type"
+        )
     await _choose(dialog, choice)
+    if choice.shooting:
+        await _tell_shooting(page, dialog, shooting)
+    elif shooting is not None:
+        note("claim_place and claim_date are not needed: the site does not ask this account for them")
     await _close(dialog, DECLARATION_OK)
     if not await reaches(_shown(page, choice.label), "visible", timeout_ms=_MENU_MS):
         raise FormMismatch(f"The form does not show the declaration {choice.label!r}.", field="claim_type")
@@ -117,7 +140,8 @@ async def is_declared(page: Page, label: str) -> bool:
 
 
 def _shown(page: Page, label: str) -> Locator:
-    return page.get_by_text(spaced(label))
+    # The same words may stand in the description.
+    return DECLARATION_FIELD.on(page).or_(DECLARATION_PANEL.on(page)).get_by_text(spaced(label))
 
 
 async def _kind(dialog: Locator) -> Dialog:
@@ -135,14 +159,14 @@ async def _choose(dialog: Locator, choice: Choice) -> None:
         if not await reaches(_labels(dialog, choice.source), "visible", timeout_ms=_MENU_MS):
             raise PageChanged(f"The dialog offers no {choice.source} beneath {choice.label}.")
         await _check(dialog, choice.source)
-        if not await _labels(dialog, choice.label).locator("input:checked").count():
+        if not await _chosen(dialog, choice.label).count():
             raise FormMismatch(f"The dialog dropped {choice.label} for {choice.source}.", field="claim_type")
 
 
 async def _check(dialog: Locator, text: str) -> None:
     """Takes one radio, by its label: the text itself takes no clicks."""
     label = await find(dialog, DECLARATION_CHOICE, text=_beginning(text))
-    chosen = _labels(dialog, text).locator("input:checked")
+    chosen = _chosen(dialog, text)
     if not await chosen.count():
         await click_until(label, chosen, f"declaration {text}", state="attached")
 
@@ -151,21 +175,66 @@ def _labels(dialog: Locator, text: str) -> Locator:
     return DECLARATION_CHOICE.on(dialog).filter(has_text=_beginning(text))
 
 
+def _chosen(dialog: Locator, text: str) -> Locator:
+    return DECLARATION_CHOSEN.on(dialog).filter(has_text=_beginning(text))
+
+
 def _beginning(text: str) -> re.Pattern[str]:
     # 取材站内 is followed by a link.
     return spaced(text, whole=False)
+
+
+async def _tell_shooting(page: Page, dialog: Locator, shooting: Shooting | None) -> None:
+    """Fills in place and date, and reads both back: once the dialog is closed, the form shows neither."""
+    if shooting is None:
+        raise FormMismatch(
+            "The site shows this account its old declarations, where 内容自行拍摄 needs the place and date of "
+            "the shooting: give claim_place and claim_date, or choose another claim_type.",
+            field="claim_type",
+        )
+    place = await find(dialog, PLACE_FIELD)
+    await click_until(place, PLACE_OPTION.on(page), PLACE_FIELD.purpose)
+    for level, name in enumerate(shooting.place):
+        await _take_place(PLACE_LIST.on(page).nth(level), name)
+    date = await find(dialog, SHOT_ON)
+    await date.fill(shooting.date, timeout=ACTION_MS)
+    await date.press("Enter", timeout=ACTION_MS)
+    wanted = [squeeze(name) for name in shooting.place]
+
+    async def place_reads() -> bool:
+        return squeeze(await place.inner_text(timeout=ACTION_MS)).split("/") == wanted
+
+    if not await until(page, place_reads, timeout_ms=_MENU_MS):
+        raise FormMismatch(
+            f"The place reads {squeeze(await place.inner_text())!r} instead of {'/'.join(shooting.place)!r}: "
+            "name one place for each level of the site's list, down to the last.",
+            field="claim_place",
+        )
+    if (reads := await date.input_value(timeout=ACTION_MS)) != shooting.date:
+        raise FormMismatch(
+            f"The date reads {reads!r} instead of {shooting.date!r}.",
+            field="claim_date",
+        )
+    confirm = await find(dialog, DECLARATION_OK)
+    if not await until(page, confirm.is_enabled, timeout_ms=_MENU_MS):
+        raise FormMismatch(
+            "The dialog does not take the place and date of the shooting.",
+            field="claim_date",
+        )
+
+
+async def _take_place(level: Locator, name: str) -> None:
+    option = PLACE_OPTION.on(level).filter(has_text=spaced(name)).first
+    if not await reaches(option, "visible", timeout_ms=_MENU_MS):
+        offered = [squeeze(text) for text in await PLACE_OPTION.on(level).all_inner_texts()]
+        raise FormMismatch(
+            f"The site's list of places has no {name!r} here; it has {', '.join(offered) or 'nothing'}.",
+            field="claim_place",
+        )
+    await option.click(timeout=ACTION_MS)
 
 
 async def _close(dialog: Locator, button: Target) -> None:
     await (await find(dialog, button)).click(timeout=ACTION_MS)
     if not await reaches(dialog, "hidden", timeout_ms=_MENU_MS):
         raise FormMismatch("The dialog of the declarations does not close.", field="claim_type")
-
-
-def _cannot(claim_type: str) -> str:
-    if claim_type == "自行拍摄":
-        return (
-            "The site shows this account its old declarations, where 内容自行拍摄 needs the place and date of "
-            "the shooting, which cannot be set: choose another claim_type, or publish this one by hand."
-        )
-    return f"The declarations that the site shows this account do not have {claim_type!r}."

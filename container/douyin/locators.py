@@ -16,6 +16,12 @@ from playwright.async_api import Locator, Page
 
 Scope = Page | Locator
 
+# What the creator writes stands in an editor; beside the form stand their name and a preview of the work.
+_NOT_WRITTEN = "[not(ancestor-or-self::*[@contenteditable='true'])]"
+_FORM = '[class*="form-container-"]'
+_IN_FORM = "//*[contains(@class, 'form-container-')]//*"
+_COVERS = '[class*="coverControl-"]'
+
 
 def spaced(text: str, *, whole: bool = True) -> re.Pattern[str]:
     """The text with blanks anywhere in it: component libraries put one between the two characters of 确定, and
@@ -41,13 +47,19 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """By text: the smallest element whose whole text this is, or, not `exact`, that contains it."""
+    """By text: the smallest element whose whole text this is, or, not `exact`, that contains it. Never what the
+    creator wrote into an editor; where other texts of theirs may stand (a name, a preview), `within` says where
+    alone the site's own word is.
+    """
 
     text: str | re.Pattern[str]
     exact: bool = True
+    within: str = ""
 
     def on(self, scope: Scope) -> Locator:
-        return scope.get_by_text(self.text, exact=self.exact)
+        place = scope.locator(self.within) if self.within else scope
+        found = place.get_by_text(self.text, exact=self.exact)
+        return found.locator(f"xpath=self::*{_NOT_WRITTEN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,10 @@ POPOVER_OK = Target(
     room="shell",
     source="F: 2026-09, shepherd overlay",
     primary=Role("button", "我知道了"),
-    fallbacks=(Text(spaced("我知道了")),),
+    fallbacks=(
+        Role("button", spaced("我知道了")),
+        Text(spaced("我知道了"), within='.shepherd-element, [class*="popover"], [role="tooltip"]'),
+    ),
 )
 TOAST = Target(
     purpose="short message of the site",
@@ -199,28 +214,31 @@ UPLOAD_INVITATION = Target(
     room="upload",
     source="F: 2026-09",
     primary=Role("button", "上传视频"),
-    fallbacks=(Text("点击上传", exact=False), Text(spaced("上传视频"))),
+    fallbacks=(
+        Role("button", spaced("上传视频")),
+        Text("点击上传", exact=False, within='[class*="container-drag-"]'),
+    ),
 )
 DRAFT_GIVE_UP = Target(
     purpose="button that drops an unfinished video of an earlier visit",
     room="upload",
     source="F: seen 2026-07 to 2026-09",
-    primary=Text("放弃"),
-    fallbacks=(Text(spaced("放弃")), Css('[class^="give-up"]')),
+    primary=Text("放弃", within='[class*="form-hint-"]'),
+    fallbacks=(Text(spaced("放弃"), within='[class*="form-hint-"]'), Css('[class^="give-up"]')),
 )
 UPLOAD_CANCEL = Target(
     purpose="what ends a running upload",
     room="upload",
     source="F: 2026-09",
-    primary=Text("取消上传"),
-    fallbacks=(Text(spaced("取消上传")), Css('[class*="cancel-"]')),
+    primary=Text("取消上传", within='[class*="progress-"]'),
+    fallbacks=(Text(spaced("取消上传"), within='[class*="progress-"]'), Css('[class*="cancel-"]')),
 )
 LEAVE = Target(
     purpose="button that leaves the form and publishes nothing",
     room="form",
     source="F: 2026-09",
     primary=Role("button", "暂存离开"),
-    fallbacks=(Role("button", spaced("暂存离开")), Text(spaced("暂存离开"))),
+    fallbacks=(Role("button", spaced("暂存离开")), Css('[class^="button-"]:has-text("暂存")')),
 )
 RETRY_INPUT = Target(
     purpose="input that takes the video again after a failed upload",
@@ -251,26 +269,38 @@ SUGGESTION = Target(
     room="form",
     source="F: 2026-09",
     primary=Css('[class*="mention-suggest-item-container"]'),
-    fallbacks=(Css('.mention-suggest-mount-dom [class*="mention-suggest-item"]'),),
+    fallbacks=(
+        Css('.mention-suggest-mount-dom [class*="mention-suggest-item"]'),
+        Css(':has(> [class*="tag-hash-view-name"])'),
+    ),
 )
 SUGGESTION_NAME = Target(
     purpose="name of a suggested topic",
     room="form",
     source="F: 2026-09",
     primary=Css('[class*="tag-hash-view-name"]'),
+    fallbacks=(Css('[class*="mention-suggest-item"] [class*="name"]'),),
 )
 TOPIC_CHIP = Target(
     purpose="topic in the description that the site took as one",
     room="form",
     source="F: 2026-09",
     primary=Css('[data-mention="#"]'),
+    fallbacks=(Css('[data-mention]:has-text("#")'),),
+)
+DESCRIPTION_COUNT = Target(
+    purpose="how many characters the description has, as the site counts them, of how many: 0 / 1000",
+    room="form",
+    source="F: 2026-09",
+    primary=Text(re.compile(r"^\s*\d+\s*/\s*1000\s*$"), within=_FORM),
+    fallbacks=(Text(re.compile(r"^\s*\d+\s*/\s*\d{4}\s*$")),),
 )
 PUBLISH = Target(
     purpose="button that publishes",
     room="form",
     source="F: 2026-09; exact, for 高清发布 stands beside it",
     primary=Role("button", "发布"),
-    fallbacks=(Role("button", spaced("发布")), Text(spaced("发布"))),
+    fallbacks=(Role("button", spaced("发布")), Css(r'[class^="button-"]:text-matches("^\\s*发\\s*布\\s*$")')),
 )
 SETTING = Target(
     purpose="a setting's choices",
@@ -278,6 +308,13 @@ SETTING = Target(
     source="F: 2026-09, labels over hidden check boxes",
     primary=Css("label[data-checked]"),
     fallbacks=(Css("label:has(input)"), Css("[data-checked]:has(input)")),
+)
+SETTING_CHOSEN = Target(
+    purpose="the one of a setting's choices that is taken",
+    room="form",
+    source="F: 2026-09",
+    primary=Css('[data-checked="true"]'),
+    fallbacks=(Css(":not([data-checked]):has(input:checked)"),),
 )
 SUGGESTION_LAYER = Target(
     purpose="layer of the suggestions, which may stay behind and take every click; Escape closes it",
@@ -293,8 +330,8 @@ COVER_CHOOSE = Target(
     purpose="empty slot of a cover",
     room="cover",
     source="F: 2026-09",
-    primary=Text("选择封面"),
-    fallbacks=(Text(spaced("选择封面")),),
+    primary=Text("选择封面", within=_COVERS),
+    fallbacks=(Text(spaced("选择封面"), within=_COVERS), Text(spaced("选择封面"), within=_FORM)),
 )
 COVER_SLOT = Target(
     purpose="slots of the two covers, each with its shape as a tip",
@@ -303,7 +340,7 @@ COVER_SLOT = Target(
     primary=Css('[class*="coverControl-"] > [class^="cover-"]'),
     fallbacks=(
         Css('[class*="coverControl-"] > * > [class^="cover-"]'),
-        Css('xpath=//*[*[contains(text(), "封面3:4") or contains(text(), "封面4:3")]]'),
+        Css(f"xpath={_IN_FORM}[*[contains(text(), '封面3:4') or contains(text(), '封面4:3')]]{_NOT_WRITTEN}"),
     ),
 )
 COVER_NAG = Target(
@@ -311,7 +348,10 @@ COVER_NAG = Target(
     room="cover",
     source="F: 2026-09",
     primary=Css('.dy-creator-content-portal:has-text("立即设置")'),
-    fallbacks=(Css('.dy-creator-content-portal:has-text("精选频道")'), Text("立即设置", exact=False)),
+    fallbacks=(
+        Css('.dy-creator-content-portal:has-text("精选频道")'),
+        Text("立即设置", exact=False, within='[class*="-portal"]'),
+    ),
 )
 COVER_DIALOG = Target(
     purpose="dialog that sets the covers",
@@ -360,24 +400,61 @@ COVER_RECOMMENDED = Target(
     room="cover",
     source="F: the heading and the class's stem 2026-09; ?: the tag of the pictures beneath",
     primary=Css('img[class*="recommendCover-"], canvas[class*="recommendCover-"]'),
-    fallbacks=(Css('xpath=//*[contains(text(), "智能推荐封面")]/following::*[self::img or self::canvas]'),),
+    fallbacks=(
+        Css(
+            f"xpath={_IN_FORM}[contains(text(), '智能推荐封面')]{_NOT_WRITTEN}"
+            "/following::*[self::img or self::canvas][ancestor::*[contains(@class, 'form-container-')]]"
+        ),
+    ),
 )
 
 # Declaration
+
+
+def _text(node: str) -> str:
+    """XPath: the text of a node, without blanks."""
+    return f"translate(normalize-space({node}), ' ', '')"
+
+
+def _own_text(text: str) -> str:
+    """XPath: this alone is the text of the element itself."""
+    return f"{_text('text()')} = '{text}'"
+
+
+# Beside the older form's link; the work's preview stands in the same panel.
+_HINT = f"//*[contains({_text('text()')}, '为你的作品添加提示')]{_NOT_WRITTEN}"
 
 DECLARATION_ROW = Target(
     purpose="row of the form that opens the declarations",
     room="declaration",
     source="F: 2026-07 and 2026-09",
-    primary=Text("请选择自主声明"),
-    fallbacks=(Text(spaced("请选择自主声明")),),
+    primary=Text("请选择自主声明", within=_FORM),
+    fallbacks=(
+        Text(spaced("请选择自主声明"), within=_FORM),
+        Text(spaced("请选择自主声明"), within='[class*="selectBox-"]'),
+    ),
+)
+DECLARATION_FIELD = Target(
+    purpose="field of the form that shows the declaration once it was made",
+    room="declaration",
+    source="F: 2026-07 and 2026-09",
+    primary=Css(
+        f"xpath={_IN_FORM}[{_own_text('自主声明')}]{_NOT_WRITTEN}/ancestor::*[{_text('.')} != '自主声明'][1]"
+    ),
+    fallbacks=(Css('[class*="selectBox-"]:has([class*="selectText-"])'),),
 )
 DECLARATION_LINK = Target(
     purpose="link of the older form that opens the declarations",
     room="declaration",
     source="F: 2026-03",
-    primary=Text("添加声明"),
-    fallbacks=(Text(spaced("添加声明")),),
+    primary=Css(f"xpath={_HINT}/ancestor::*[.//*[{_own_text('添加声明')}]][1]//*[{_own_text('添加声明')}]"),
+    fallbacks=(Text(spaced("添加声明"), within='[class*="ssistant"]'),),
+)
+DECLARATION_PANEL = Target(
+    purpose="panel of the older form that shows the declaration once it was made",
+    room="declaration",
+    source="F: 2026-03, the texts; ?: that they stand in one element",
+    primary=Css(f"xpath={_HINT}/ancestor::*[.//*[{_own_text('自主声明')}]][1]"),
 )
 DECLARATION_DIALOG = Target(
     purpose="dialog of the declarations",
@@ -392,6 +469,41 @@ DECLARATION_CHOICE = Target(
     source="F: 2026-07 and 2026-09",
     primary=Css('label:has(input[type="radio"])'),
     fallbacks=(Css('.semi-radio:has(input[type="radio"])'),),
+)
+DECLARATION_CHOSEN = Target(
+    purpose="the one of the declarations that is taken",
+    room="declaration",
+    source="F: 2026-07 and 2026-09",
+    primary=Css('label:has(input[type="radio"]:checked)'),
+    fallbacks=(Css(".semi-radio:has(input:checked)"),),
+)
+PLACE_FIELD = Target(
+    purpose="place of the shooting, in the older declarations",
+    room="declaration",
+    source="P: two projects, before 2026-05",
+    primary=Css(".semi-cascader-selection"),
+    fallbacks=(Css('[role="combobox"]'), Text(spaced("设置拍摄地点"))),
+)
+PLACE_LIST = Target(
+    purpose="places of one level: countries, provinces, cities",
+    room="declaration",
+    source="P: two projects, before 2026-05",
+    primary=Css('[class*="cascader"] [role="listbox"]'),
+    fallbacks=(Css(".semi-cascader-option-list"),),
+)
+PLACE_OPTION = Target(
+    purpose="a place of a level",
+    room="declaration",
+    source="P: two projects, before 2026-05",
+    primary=Css(".semi-cascader-option"),
+    fallbacks=(Css('[role="menuitem"]'),),
+)
+SHOT_ON = Target(
+    purpose="date of the shooting, YYYY-MM-DD, in the older declarations",
+    room="declaration",
+    source="P: two projects, before 2026-05",
+    primary=Placeholder("设置拍摄日期"),
+    fallbacks=(Css('input.semi-input[type="text"]'),),
 )
 DECLARATION_OK = Target(
     purpose="button that takes the declaration over",
@@ -451,6 +563,20 @@ TIME_SWITCH = Target(
     source="P: 2026-08",
     primary=Css(".semi-datepicker-switch-time"),
     fallbacks=(Text(re.compile(r"^\s*\d{2}:\d{2}\s*$")),),
+)
+TIME_HOUR = Target(
+    purpose="wheel of the hours",
+    room="schedule",
+    source="P: 2026-08",
+    primary=Css('[class*="list-hour"]'),
+    fallbacks=(Css(".semi-scrolllist-item-wheel >> nth=0"),),
+)
+TIME_MINUTE = Target(
+    purpose="wheel of the minutes",
+    room="schedule",
+    source="P: 2026-08",
+    primary=Css('[class*="list-minute"]'),
+    fallbacks=(Css(".semi-scrolllist-item-wheel >> nth=1"),),
 )
 PANEL_CONFIRM = Target(
     purpose="button that takes the date and time over",

@@ -40,11 +40,13 @@ OCCASIONAL: tuple[Target, ...] = (
     *(table.RETRY_INPUT, table.COVER_NAG, table.CONFIRMATION, table.DATE_DEAD),
     *(table.CHALLENGE, table.CHALLENGE_SMS, table.CHALLENGE_CODE, table.CHALLENGE_SEND),
     *(table.CHALLENGE_CONFIRM, table.CHALLENGE_ERROR),
+    *(table.PLACE_FIELD, table.PLACE_LIST, table.PLACE_OPTION, table.SHOT_ON),
 )
 # Of each pair the site shows one.
 EITHER: tuple[tuple[Target, Target], ...] = (
     (table.QR_IMAGE, table.QR_DRAWING),
     (table.DECLARATION_ROW, table.DECLARATION_LINK),
+    (table.DECLARATION_FIELD, table.DECLARATION_PANEL),
 )
 _HIDDEN = (table.VIDEO_INPUT, table.COVER_INPUT)
 
@@ -93,9 +95,10 @@ async def probe_creator(page: Page, origin: str, video: Path) -> AsyncIterator[F
 
 
 async def _form(page: Page) -> list[Finding]:
-    targets = (table.TITLE, table.DESCRIPTION, table.SETTING, table.PUBLISH)
+    targets = (table.TITLE, table.DESCRIPTION, table.DESCRIPTION_COUNT, table.PUBLISH)
     covers = (table.COVER_CHOOSE, table.COVER_SLOT, table.COVER_RECOMMENDED)
-    return [await _look_for(page, target) for target in (*targets, *covers)]
+    settings = (table.SETTING, table.SETTING_CHOSEN)
+    return [await _look_for(page, target) for target in (*targets, *settings, *covers)]
 
 
 async def _topics(page: Page) -> list[Finding]:
@@ -138,10 +141,17 @@ async def _declaration(page: Page) -> list[Finding]:
         await (await find(page, entry)).click(timeout=ACTION_MS)
         return await find(page, table.DECLARATION_DIALOG)
 
+    async def choose_one() -> Scope:
+        dialog = await find(page, table.DECLARATION_DIALOG)
+        await (await find(dialog, table.DECLARATION_CHOICE)).click(timeout=ACTION_MS)
+        return dialog
+
     inside = (table.DECLARATION_CHOICE, table.DECLARATION_OK, table.DECLARATION_CANCEL)
     found = [
         *entries,
+        *await _either(page, table.DECLARATION_FIELD, table.DECLARATION_PANEL),
         *await _after(open_dialog, *inside),
+        *await _after(choose_one, table.DECLARATION_CHOSEN),
         await _look_for(page, table.DECLARATION_DIALOG),
     ]
     await _close(page, table.DECLARATION_CANCEL, table.DECLARATION_DIALOG)
@@ -157,10 +167,16 @@ async def _schedule(page: Page) -> list[Finding]:
         await (await find(page, table.SCHEDULE_INPUT)).click(timeout=ACTION_MS)
         return await find(page, table.SCHEDULE_PANEL)
 
+    async def turn_to_time() -> Scope:
+        panel = await find(page, table.SCHEDULE_PANEL)
+        await (await find(panel, table.TIME_SWITCH, timeout_ms=_LOOK_MS)).click(timeout=ACTION_MS)
+        return panel
+
     inside = (table.DATE_CELL, table.DATE_NEXT_MONTH, table.TIME_SWITCH, table.PANEL_CONFIRM)
     found = [
         *await _after(choose, table.SCHEDULE_INPUT),
         *await _after(open_panel, *inside),
+        *await _after(turn_to_time, table.TIME_HOUR, table.TIME_MINUTE),
         await _look_for(page, table.SCHEDULE_PANEL),
     ]
     await page.keyboard.press("Escape")

@@ -31,7 +31,7 @@ from chalicelib.errors import (
 from container.douyin import cover, form, schedule, topics
 from container.douyin.act import ACTION_MS, find
 from container.douyin.answer import CreateAnswers, item_id_of, refusal
-from container.douyin.declaration import CHOICES, declare, is_declared
+from container.douyin.declaration import CHOICES, Shooting, declare, is_declared
 from container.douyin.locators import POPOVER_OK, PUBLISH
 from container.douyin.session import refuse_challenges, refuse_strangers
 from container.douyin.sight import Sight, look, look_again
@@ -93,6 +93,7 @@ class Work:
     tags: tuple[str, ...] = ()
     cover: Path | None = None
     claim_type: str | None = None
+    shooting: Shooting | None = None
     publish_at: datetime | None = None
     visibility: Visibility = "public"
     allow_save: bool | None = None
@@ -171,7 +172,7 @@ class Publication:
                 else:
                     await cover.recommend_cover(page)
             async with self._step("declaration"):
-                self._declared = await declare(page, work.claim_type)
+                self._declared = await declare(page, work.claim_type, work.shooting)
             async with self._step("settings"):
                 await form.choose_setting(page, form.VISIBILITY_LABELS[work.visibility])
                 if work.allow_save is not None:
@@ -182,9 +183,12 @@ class Publication:
 
     async def read_back(self, work: Work) -> None:
         """Reads the whole form again. FormMismatch where it differs from what was asked: `context["field"]` is
-        the first such field, `context["fields"]` all of them.
+        the first such field, `context["fields"]` all of them. ScheduleTooNear where the upload took so
+        long that the site does not take the time any more.
         """
         async with self._step("read_back"):
+            if work.publish_at is not None:
+                schedule.refuse_impossible(work.publish_at)
             differences = [difference async for difference in _differences(self._page, work, self._declared)]
             if differences:
                 raise FormMismatch(
@@ -390,6 +394,8 @@ async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIte
     wanted = work.description + "".join(f"#{tag}" for tag in work.tags)
     if topics.squeeze(text) != topics.squeeze(wanted):
         yield "description", f"the description reads {text!r} instead of {wanted!r}"
+    if counted := await topics.too_long(page):
+        yield "description", f"the site counts {counted} characters, topics included; an emoji may count as two"
     taken = await topics.read_topics(page)
     if not set(work.tags) <= set(taken):
         yield "tags", f"the topics are {list(taken)} instead of {list(work.tags)}"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from chalicelib.clock import SHANGHAI
-from chalicelib.errors import FormMismatch, PageTimeout
+from chalicelib.clock import SHANGHAI, utc_now
+from chalicelib.errors import FormMismatch, PageTimeout, ScheduleTooNear
+from chalicelib.publishing.schedule import PLATFORM_EARLIEST, PLATFORM_LATEST
 from container.douyin.act import ACTION_MS, find, reaches
 from container.douyin.locators import (
     DATE_CELL,
@@ -22,6 +23,8 @@ from container.douyin.locators import (
     PANEL_CONFIRM,
     SCHEDULE_INPUT,
     SCHEDULE_PANEL,
+    TIME_HOUR,
+    TIME_MINUTE,
     TIME_SWITCH,
 )
 from container.evidence import first_line, note
@@ -37,7 +40,10 @@ _MONTH_MS = 500
 
 
 async def set_schedule(page: Page, publish_at: datetime) -> None:
-    """Sets the time in the open schedule field. FormMismatch where the field keeps another one."""
+    """Sets the time in the open schedule field. FormMismatch where the field keeps another one, and what
+    `refuse_impossible` raises.
+    """
+    refuse_impossible(publish_at)
     wanted = shanghai_text(publish_at)
     field = await find(page, SCHEDULE_INPUT)
     for way in (_by_panel, _by_typing):
@@ -54,6 +60,18 @@ async def set_schedule(page: Page, publish_at: datetime) -> None:
     )
 
 
+def refuse_impossible(publish_at: datetime) -> None:
+    """ScheduleTooNear where the site does not take the time any more, FormMismatch where not yet."""
+    ahead = publish_at - utc_now()
+    if ahead < PLATFORM_EARLIEST:
+        raise ScheduleTooNear(f"{shanghai_text(publish_at)} (Asia/Shanghai) is less than 2 hours ahead by now.")
+    if ahead > PLATFORM_LATEST:
+        raise FormMismatch(
+            f"{shanghai_text(publish_at)} (Asia/Shanghai) is more than the 14 days ahead that the site takes.",
+            field="schedule_time",
+        )
+
+
 async def read_schedule(page: Page) -> str:
     """What the field shows, `YYYY-MM-DD HH:mm`; empty where there is no such field."""
     field = SCHEDULE_INPUT.on(page).first
@@ -67,15 +85,16 @@ def shanghai_text(instant: datetime) -> str:
 async def _by_panel(page: Page, field: Locator, wanted: str) -> None:
     day, _, time = wanted.partition(" ")
     panel = await _open_panel(page, field)
-    cell = DATE_CELL.on(panel).and_(page.locator(f'[title="{day}"]')).first
-    if not await reaches(cell, "visible", timeout_ms=_MONTH_MS):
+    titled = page.locator(f'[title="{day}"]')
+    if not await reaches(DATE_CELL.on(panel).and_(titled), "visible", timeout_ms=_MONTH_MS):
         await (await find(panel, DATE_NEXT_MONTH, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
-    if await reaches(cell.and_(DATE_DEAD.on(panel, visible=False)), "attached", timeout_ms=0):
+    cell = await find(panel, DATE_CELL, which=lambda days: days.and_(titled), timeout_ms=_READ_MS)
+    if await cell.and_(DATE_DEAD.on(panel, visible=False)).count():
         raise FormMismatch(f"The site does not let {day} be chosen.", field="schedule_time")
     await cell.click(timeout=_READ_MS)
     await (await find(panel, TIME_SWITCH, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
-    for unit, value in zip(("hour", "minute"), time.split(":"), strict=True):
-        wheel = panel.locator(f'[class*="list-{unit}"]')
+    for target, value in zip((TIME_HOUR, TIME_MINUTE), time.split(":"), strict=True):
+        wheel = await find(panel, target, timeout_ms=_READ_MS)
         # The chosen one carries its unit: 08时.
         line = re.compile(rf"^\s*{value}\s*[时分点]?\s*$")
         await wheel.get_by_text(line).first.click(timeout=_READ_MS)

@@ -10,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from chalicelib.errors import FormMismatch
-from container.douyin.act import ACTION_MS, expect, find, reaches
+from chalicelib.errors import FormMismatch, PageTimeout
+from container.douyin.act import ACTION_MS, expect, find, reaches, until
+from container.douyin.form import clipped
 from container.douyin.locators import (
     DESCRIPTION,
+    DESCRIPTION_COUNT,
     SUGGESTION,
     SUGGESTION_LAYER,
     SUGGESTION_NAME,
@@ -26,12 +29,12 @@ from container.douyin.locators import (
 from container.evidence import note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from playwright.async_api import Locator, Page
+    from playwright.async_api import Locator, Page, Response
 
-_SUGGESTIONS_MS = 8_000
-# Once there are suggestions, the right one is among them or it does not come.
+_SUGGESTIONS_MS = 15_000
+# Once the site has answered for a word, its topic is among the suggestions or it does not come.
 _SETTLED_MS = 1_500
 _BY_BLANK_MS = 1_500
 _ATTEMPTS = 3
@@ -54,15 +57,17 @@ async def write_description(page: Page, text: str) -> None:
         await _type(page, text)
         if await _holds(editor, text):
             return
-    raise FormMismatch(
-        f"The description reads {await _text(editor)!r} instead of {text!r}.", field="description"
-    )
+    kept = await _text(editor)
+    if kept and text.startswith(kept):
+        raise FormMismatch(clipped("description", kept, text), field="description")
+    raise FormMismatch(f"The description reads {kept!r} instead of {text!r}.", field="description")
 
 
 async def add_topics(page: Page, tags: Sequence[str]) -> None:
     """Adds each tag at the end of the description, as a topic of the site.
 
-    FormMismatch where the site suggests no such topic, or does not take it.
+    FormMismatch where the site suggests no such topic, or does not take it; PageTimeout where it is too slow to
+    suggest any.
     """
     editor = await find(page, DESCRIPTION)
     for number, tag in enumerate(tags, 1):
@@ -73,9 +78,10 @@ async def add_topics(page: Page, tags: Sequence[str]) -> None:
         blank = "" if not text.strip() or text[-1].isspace() else " "
         # As with an input method: the sign by its key, the word in one piece.
         await page.keyboard.type(f"{blank}#")
-        await page.keyboard.insert_text(tag)
         chip = TOPIC_CHIP.on(editor).nth(number - 1)
-        offered = await _choose(page, tag)
+        with _listening(page, tag) as answered:
+            await page.keyboard.insert_text(tag)
+            offered = await _choose(page, tag, answered)
         if offered is not None:
             # Now and then a blank makes a topic of a word that was not suggested.
             await page.keyboard.press("Space")
@@ -111,6 +117,15 @@ async def read_description(page: Page) -> str:
     return await _text(await find(page, DESCRIPTION))
 
 
+async def too_long(page: Page) -> str | None:
+    """How many characters the site counts, of how many, such as `1012 / 1000`; None where it is content."""
+    for text in await DESCRIPTION_COUNT.on(page).all_inner_texts():
+        count, limit = (int(number) for number in re.findall(r"\d+", text))
+        if count > limit:
+            return f"{count} / {limit}"
+    return None
+
+
 async def read_topics(page: Page) -> tuple[str, ...]:
     """The topics that the site has taken as such, in order."""
     editor = await find(page, DESCRIPTION)
@@ -129,16 +144,49 @@ async def _escape(layer: Locator) -> None:
         await layer.page.keyboard.press("Escape")
 
 
-async def _choose(page: Page, tag: str) -> list[str] | None:
-    """Takes the suggestion; where there is none of this name, what is suggested instead."""
+@contextlib.contextmanager
+def _listening(page: Page, word: str) -> Iterator[list[str]]:
+    """The answers that come meanwhile to requests for this word, by their addresses."""
+    answered: list[str] = []
+
+    def listen(response: Response) -> None:
+        if word in unquote_plus(response.url):
+            answered.append(response.url)
+
+    page.on("response", listen)
+    try:
+        yield answered
+    finally:
+        page.remove_listener("response", listen)
+
+
+async def _choose(page: Page, tag: str, answered: Sequence[str]) -> list[str] | None:
+    """Takes the suggestion; where there is none of this name, what is suggested instead.
+
+    For a bare `#` the site shows topics that are hot, and they may stay until it has `answered` for the word.
+    """
     names = SUGGESTION_NAME.on(page)
     name = names.filter(has_text=_whole(tag)).first
-    await reaches(names, "visible", timeout_ms=_SUGGESTIONS_MS)
-    if not await reaches(name, "visible", timeout_ms=_SETTLED_MS):
-        return [squeeze(offered) for offered in await names.all_inner_texts()]
-    item = SUGGESTION.on(page).filter(has=page.locator(":scope *", has_text=_whole(tag))).first
-    await (item if await item.count() else name).click(timeout=ACTION_MS)
-    return None
+
+    async def suggested_or_answered() -> bool:
+        return await name.is_visible() or bool(answered)
+
+    await until(page, suggested_or_answered, timeout_ms=_SUGGESTIONS_MS)
+    named = page.locator(":scope *", has_text=_whole(tag))
+    for _ in range(_ATTEMPTS):
+        if not await reaches(name, "visible", timeout_ms=_SETTLED_MS if answered else 0):
+            break
+        # Another list may take this one's place at any moment.
+        with contextlib.suppress(PageTimeout, PlaywrightTimeout):
+            item = await find(
+                page, SUGGESTION, which=lambda items: items.filter(has=named), timeout_ms=_SETTLED_MS
+            )
+            await item.click(timeout=ACTION_MS)
+            return None
+    offered = [squeeze(text) for text in await names.all_inner_texts()]
+    if not answered and not any(tag in other for other in offered):
+        raise PageTimeout(f"The site did not say within {_SUGGESTIONS_MS / 1000:.0f} s what #{tag} may be.")
+    return offered
 
 
 def _whole(tag: str) -> re.Pattern[str]:

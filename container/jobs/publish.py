@@ -32,6 +32,7 @@ from chalicelib.publishing.states import State
 from chalicelib.publishing.task import work_url
 from container.browser import open_page
 from container.camera import photograph
+from container.douyin.declaration import Shooting
 from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
 from container.evidence import Timeline
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from chalicelib.accounts.store import Account
     from chalicelib.publishing.store import TaskStore
-    from chalicelib.publishing.task import Task
+    from chalicelib.publishing.task import Submission, Task
     from container.douyin.publish import Submitted, Visibility
     from container.media_file import MediaFile
     from container.worker import Worker
@@ -177,6 +178,7 @@ class _Job:
             tags=tuple(submission.tags),
             cover=cover.path if cover else None,
             claim_type=submission.claim_type,
+            shooting=_shooting(submission),
             publish_at=self._platform_time(),
             visibility=cast("Visibility", submission.visibility),
             allow_save=submission.allow_save,
@@ -312,3 +314,9 @@ class _Job:
         if not self.task.platform_schedule or self.task.publish_at is None:
             return None
         return from_rfc3339(self.task.publish_at)
+
+
+def _shooting(submission: Submission) -> Shooting | None:
+    if submission.claim_place is None or submission.claim_date is None:
+        return None
+    return Shooting(tuple(submission.claim_place), submission.claim_date)

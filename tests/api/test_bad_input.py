@@ -56,6 +56,8 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("tags", [""], "1 to 30"),
         ("tags", "tag1,tag2", "array"),
         ("claim_type", "原创", "内容由AI生成"),
+        ("claim_place", ["中国大陆"], "claim_type 自行拍摄 only"),
+        ("claim_date", "2026-02-28", "claim_type 自行拍摄 only"),
         ("schedule_time", "tomorrow", "YYYY-MM-DD HH:mm"),
         ("schedule_time", "2026-13-01 10:00", "YYYY-MM-DD HH:mm"),
         ("schedule_time", "2030-01-01T10:00:00", "offset"),
@@ -76,6 +78,31 @@ def test_a_bad_field_is_named_with_its_limit(
     api: Api, body: dict[str, Any], field: str, value: Any, says: str
 ) -> None:
     problem = assert_problem(api.post("/api/v1/publish", {**body, field: value}), 422, "request.invalid")
+
+    assert [entry["pointer"].split("/")[1] for entry in problem["errors"]] == [field]
+    assert says in problem["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("place", "day", "field", "says"),
+    [
+        ([], "2026-02-28", "claim_place", "at least 1 item"),
+        (["中国大陆", "上海市", "徐汇区", "田林街道"], "2026-02-28", "claim_place", "at most 3"),
+        (["中国大陆 / 上海市"], "2026-02-28", "claim_place", "without blanks"),
+        (["新加坡"], "28.02.2026", "claim_date", "YYYY-MM-DD"),
+        (["新加坡"], "2026-02-30", "claim_date", "YYYY-MM-DD"),
+        (["新加坡"], "2019-12-31", "claim_date", "from 2020-01-01 to today"),
+        (["新加坡"], "2999-01-01", "claim_date", "from 2020-01-01 to today"),
+        (["新加坡"], None, "claim_date", "together with claim_place"),
+        (None, "2026-02-28", "claim_date", "together with claim_place"),
+    ],
+)
+def test_a_bad_place_or_date_of_own_footage_is_named(
+    api: Api, body: dict[str, Any], place: Any, day: Any, field: str, says: str
+) -> None:
+    own = {**body, "claim_type": "自行拍摄", "claim_place": place, "claim_date": day}
+
+    problem = assert_problem(api.post("/api/v1/publish", own), 422, "request.invalid")
 
     assert [entry["pointer"].split("/")[1] for entry in problem["errors"]] == [field]
     assert says in problem["errors"][0]["detail"]

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.accounts.logins import LoginState, LoginStore
 from chalicelib.accounts.store import Profile, storage_prefix
-from chalicelib.clock import utc_now
+from chalicelib.clock import SHANGHAI, utc_now
 from chalicelib.errors import LoginRefused
 from chalicelib.publishing import states
 from chalicelib.publishing.store import TaskStore
@@ -56,6 +56,18 @@ def test_a_task_is_stored_with_every_field_as_submitted(
 
     stored = {name: getattr(task.submission, name) for name in body}
     assert stored == body
+
+
+def test_own_footage_may_say_where_and_when(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:
+    place = ["中国大陆", "北京市", "朝阳区"]
+    today = utc_now().astimezone(SHANGHAI).date().isoformat()
+
+    answer = api.post(
+        "/api/v1/publish", {**body, "claim_type": "自行拍摄", "claim_place": place, "claim_date": today}
+    )
+
+    submission = tasks.get(answer.json()["id"]).submission
+    assert (submission.claim_place, submission.claim_date) == (place, today)
 
 
 def test_a_task_can_be_polled_until_success(api: Api, body: dict[str, Any], tasks: TaskStore) -> None:

@@ -45,7 +45,7 @@ def test_the_reference_routes_are_there() -> None:
     } <= {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
 
 
-def test_the_nine_fields_of_publish_are_there_and_nothing_else() -> None:
+def test_the_nine_fields_of_publish_are_there_and_what_an_older_dialog_wants() -> None:
     schema = DOCUMENT["components"]["schemas"]["PublishRequest"]
 
     assert set(schema["properties"]) == {
@@ -55,6 +55,8 @@ def test_the_nine_fields_of_publish_are_there_and_nothing_else() -> None:
         "tags",
         "cover_path",
         "claim_type",
+        "claim_place",
+        "claim_date",
         "schedule_time",
         "account_name",
         "manual_review",

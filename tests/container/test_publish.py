@@ -102,12 +102,13 @@ def test_a_topic_that_is_not_suggested_is_an_error(run: Run, browser: Browser, s
     assert "没有日常" in error.detail
 
 
-def test_a_time_that_the_site_does_not_take_is_refused_by_its_page(
-    run: Run, browser: Browser, site: Site
+@pytest.mark.parametrize("ahead", [timedelta(days=14, minutes=2), timedelta(days=16), timedelta(days=60)])
+def test_a_time_that_the_site_does_not_take_yet_is_refused(
+    run: Run, browser: Browser, site: Site, ahead: timedelta
 ) -> None:
-    work = Work(VIDEO, "太晚", publish_at=datetime.now(UTC) + timedelta(days=16))
-    error = _error(run, browser, site, work)
-    assert isinstance(error, FormMismatch | PlatformRejected)
+    error = _refused_at_fill(run, browser, site, Work(VIDEO, "太晚", publish_at=datetime.now(UTC) + ahead))
+    assert error.context["field"] == "schedule_time"
+    assert "14 days" in error.detail
     assert site.publish_requests() == 0
 
 

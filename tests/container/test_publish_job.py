@@ -6,6 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Page
 
+    from chalicelib.clock import Clock
     from container.browser import Browser
     from container.douyin.works import WorkSummary
     from tests.conftest import Cloud
@@ -118,11 +120,7 @@ def bench(cloud: Cloud, site: Site, browser: Browser, run: Run, account: str) ->
 @pytest.fixture
 def task(bench: Bench, site: Site, account: str) -> Task:
     """A queued task that no other test's sweep or queue knows."""
-    submission = Submission(f"{site.origin}/media/demo.mp4", "只发一次", account)
-    now = "2026-11-21T00:00:00.000Z"
-    queued = Task(str(uuid.uuid4()), State.QUEUED, submission, created_at=now, updated_at=now)
-    bench.store.create(queued)
-    return queued
+    return _queued(bench, Submission(f"{site.origin}/media/demo.mp4", "只发一次", account))
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["not written", "written, answer lost"])
@@ -274,3 +272,57 @@ def test_a_time_that_douyin_takes_no_more_once_the_upload_is_done_is_kept_by_us(
     assert bench.publish(task).state is State.PUBLISHED
     (work,) = site.works()
     assert work["timing"] == -1
+
+
+def test_the_job_tells_the_older_dialog_where_and_when_own_footage_was_shot(
+    bench: Bench, site: Site, account: str
+) -> None:
+    site.scenario(declaration="old")
+    place = ["中国大陆", "北京市", "朝阳区"]
+    task = _queued(
+        bench,
+        Submission(
+            f"{site.origin}/media/demo.mp4",
+            "自己拍的",
+            account,
+            claim_type="自行拍摄",
+            claim_place=place,
+            claim_date="2026-02-28",
+        ),
+    )
+
+    bench.publish(task)
+
+    (work,) = site.works()
+    declared = work["declaration"]
+    assert (declared["choice"], declared["place"], declared["date"]) == ("内容自行拍摄", place, "2026-02-28")
+
+
+def test_a_time_that_comes_too_near_while_the_job_runs_is_kept_by_us(
+    bench: Bench, site: Site, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_at = to_rfc3339(utc_now() + timedelta(hours=2, minutes=10))
+    submission = Submission(f"{site.origin}/media/demo.mp4", "来不及", account)
+    task = _queued(bench, submission, publish_at=publish_at, platform_schedule=True)
+    later = partial(_in_a_quarter, utc_now)
+    monkeypatch.setattr("container.douyin.schedule.utc_now", later)
+
+    bench.publish(task)
+    tried = bench.store.get(task.id)
+    object.__setattr__(bench.worker, "clock", later)
+    bench.publish(task)
+
+    held = bench.store.get(task.id)
+    assert (tried.state, tried.attempts, site.publish_requests()) == (State.QUEUED, 1, 0)
+    assert (held.state, held.platform_schedule, held.due_at) == (State.SCHEDULED, False, publish_at)
+
+
+def _in_a_quarter(clock: Clock) -> datetime:
+    return clock() + timedelta(minutes=15)
+
+
+def _queued(bench: Bench, submission: Submission, **members: Any) -> Task:
+    now = "2026-11-21T00:00:00.000Z"
+    task = Task(str(uuid.uuid4()), State.QUEUED, submission, created_at=now, updated_at=now, **members)
+    bench.store.create(task)
+    return task

@@ -368,7 +368,7 @@ def test_the_older_declaration_wants_a_place_and_a_date(post: PostPage, douyin: 
     post.page.locator("label.semi-radio").filter(has_text="内容自行拍摄").click()
     confirm = post.page.get_by_role("button", name="确定", exact=True)
     post.page.locator(".semi-cascader-selection").click()
-    for name in ("中国", "上海", "徐汇区"):
+    for name in ("中国大陆", "上海市", "徐汇区"):
         post.page.locator(".semi-cascader-option").get_by_text(name, exact=True).click()
     expect(confirm).to_be_disabled()
     post.page.get_by_placeholder("设置拍摄日期").fill("2026-05-01")
@@ -378,7 +378,7 @@ def test_the_older_declaration_wants_a_place_and_a_date(post: PostPage, douyin: 
     assert douyin.works[0]["declaration"] == {
         "choice": "内容自行拍摄",
         "sub_choice": None,
-        "place": ["中国", "上海", "徐汇区"],
+        "place": ["中国大陆", "上海市", "徐汇区"],
         "date": "2026-05-01",
     }
 

@@ -90,9 +90,15 @@ SWITCHES: Mapping[str, Switch] = {
         "at_publish",
         does="the login ends at the next part of an upload, or at create_v2",
     ),
-    "topics": _one_of(
+    "too_long": _one_of(
+        "refused",
+        "clipped",
+        does="a description beyond the limit is refused at 发布, or clipped as it is typed",
+    ),
+    "topics": _timed(
         *("suggested", "missing", "by_space"),
-        does="a topic is suggested by its name; or only others are; or it becomes one when a blank follows it",
+        does="a topic is suggested by its name, at once or late, the hot ones of a bare # on show until then; "
+        "or only others are; or it becomes one when a blank follows it",
     ),
     "cover": _one_of("mandatory", "optional", does="whether a work needs a cover"),
     "cover_first": _one_of(
@@ -101,11 +107,18 @@ SWITCHES: Mapping[str, Switch] = {
         "horizontal",
         does="the step at which the cover dialog opens, whichever slot it was",
     ),
+    "cover_dialog": _one_of(
+        "both", "single", does="the cover dialog leads from one slot to the other, or has only its own"
+    ),
     "cover_confirm": _one_of(
         "off", "on", "always", does="ask again at 完成 when only one of the two covers is set, or always"
     ),
     "cover_residual": _one_of(
         "off", "on", does="the cover dialog stays open after 完成, though it has done its work"
+    ),
+    "forgets": _one_of(
+        *("nothing", "declaration", "schedule"),
+        does="what was set in its dialog and the form does not keep, at once or a moment later",
     ),
     "publish": _timed("ok", "busy_once", "rejected", "lost", does="what create_v2 answers, and when"),
     "rejection": _one_of(

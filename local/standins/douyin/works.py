@@ -111,14 +111,16 @@ async def work_list(request: Request) -> Response:
 
 
 async def suggest_topics(request: Request) -> Response:
-    """Topics for what was typed after ``#``: the word itself first, then neighbours."""
+    """Topics for what was typed after ``#``: the word itself, then neighbours; for no word the hot ones."""
     session = session_of(request)
     if session is None:
         return logged_out()
+    scenario, uid = site_of(request).scenario, session.user.uid
     keyword = request.query_params.get("keyword", "").strip()
     names = [keyword, *(keyword + tail for tail in ("日常", "教程", "分享", "挑战"))] if keyword else list(_HOT)
-    if keyword and site_of(request).scenario.value("topics", session.user.uid) != "suggested":
+    if keyword and scenario.value("topics", uid) in {"missing", "by_space"}:
         names = names[1:]
+    await asyncio.sleep(scenario.delay("topics", uid) if keyword else 0)
     return JSONResponse(
         {
             "status_code": 0,

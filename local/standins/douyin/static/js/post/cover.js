@@ -132,11 +132,12 @@ class CoverDialog {
   draw() {
     const slot = SLOTS.find(({ key }) => key === this.key);
     const other = SLOTS.find(({ key }) => key !== this.key);
-    fill(this.steps, SLOTS.map(({ key, step }) => el("div", { class: `step-OZJfD3${key === this.key ? " active-kxLyOI" : ""}`, text: step, on: { click: () => this.turn(key) } })));
+    const onward = site.scenario.cover_dialog === "both" ? button(other.step, "semi-button-tertiary secondary-zU1YLr", () => this.turn(other.key)) : null;
+    fill(this.steps, SLOTS.filter(({ key }) => onward || key === this.key).map(({ key, step }) => el("div", { class: `step-OZJfD3${key === this.key ? " active-kxLyOI" : ""}`, text: step, on: { click: () => this.turn(key) } })));
     this.drawStage(slot);
     this.uploadPanel();
     this.done = button("完成", `semi-button-primary primary-RstHX_`, () => this.finish(), { disabled: this.working });
-    fill(this.footer, button(other.step, "semi-button-tertiary secondary-zU1YLr", () => this.turn(other.key)), this.done);
+    fill(this.footer, onward, this.done);
   }
 
   drawStage(slot) {

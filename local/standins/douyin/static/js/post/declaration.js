@@ -10,9 +10,11 @@ const SOURCES = [
   { value: "取材站内", label: "取材站内" },
   { value: "取材站外", label: "取材站外" },
 ];
+// Country, province, city (captured in code only): the names, and that some end earlier, are made up.
 const PLACES = {
-  中国: { 北京: ["东城区", "朝阳区", "海淀区"], 上海: ["黄浦区", "徐汇区", "浦东新区"], 广东: ["广州", "深圳", "珠海"], 浙江: ["杭州", "宁波"], 四川: ["成都", "绵阳"] },
-  日本: { 东京都: ["东京"], 大阪府: ["大阪"] },
+  中国大陆: { 北京市: { 东城区: null, 朝阳区: null, 海淀区: null }, 上海市: { 黄浦区: null, 徐汇区: null }, 广东省: { 广州市: null, 深圳市: null } },
+  中国香港: { 中西区: null, 九龙城区: null },
+  新加坡: null,
 };
 
 export class Declaration {
@@ -88,6 +90,7 @@ export class Declaration {
     const result = await modal.closed;
     if (!result) return;
     await pace(0.5);
+    if (site.scenario.forgets === "declaration") return;
     this.said = { ...result };
     this.shown.textContent = site.declarations.find((option) => option.value === result.choose_value).label;
     this.shown.classList.add("is-chosen");
@@ -99,7 +102,7 @@ export class Declaration {
     if (!this.old) return true;
     const { needs } = site.declarations.find((option) => option.value === said.choose_value);
     if (needs === "source") return Boolean(said.source);
-    if (needs === "place") return said.place?.length === 3 && /^\d{4}-\d\d-\d\d$/.test(said.date ?? "") && said.date >= "2020-01-01";
+    if (needs === "place") return said.place?.length > 0 && /^\d{4}-\d\d-\d\d$/.test(said.date ?? "") && said.date >= "2020-01-01";
     return true;
   }
 
@@ -127,14 +130,16 @@ function cascader(said, update) {
       { class: "semi-cascader-option-list", role: "listbox" },
       names.map((name) => el("li", { class: "semi-cascader-option", role: "menuitem", on: { click: (event) => choose(event, [...path, name]) } }, el("span", { class: "semi-cascader-option-label", text: name }))),
     );
+  const below = (path) => path.reduce((places, name) => places[name], PLACES);
   function draw(path) {
-    fill(lists, level(Object.keys(PLACES), []), path[0] ? level(Object.keys(PLACES[path[0]]), path.slice(0, 1)) : null, path[1] ? level(PLACES[path[0]][path[1]], path.slice(0, 2)) : null);
+    const openPaths = [[], ...path.map((_, index) => path.slice(0, index + 1))].filter(below);
+    fill(lists, openPaths.map((open) => level(Object.keys(below(open)), open)));
   }
   async function choose(event, path) {
     event.stopPropagation();
     await pace(0.5);
     draw(path);
-    if (path.length < 3) return;
+    if (below(path)) return;
     said.place = path;
     shown.textContent = path.join(" / ");
     lists.hidden = true;

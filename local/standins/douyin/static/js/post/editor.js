@@ -85,6 +85,7 @@ export class Editor {
     const topics = [];
     for (const node of this.zone.children) lines.push(readLine(node, topics));
     this.model = { text: lines.join("\n").replace(/\n+$/, ""), topics };
+    if (site.scenario.too_long === "clipped" && this.model.text.length > MAX_LENGTH) return this.clip();
     this.zone.classList.toggle("is-empty", this.model.text === "");
     this.counter.textContent = `${this.model.text.length} / ${MAX_LENGTH}`;
     this.counter.classList.toggle("is-over", this.model.text.length > MAX_LENGTH);
@@ -92,6 +93,16 @@ export class Editor {
     const match = at && at.node.nodeType === Node.TEXT_NODE && MENTION.exec(at.node.data.slice(0, at.offset));
     if (match) this.mention.type(at.node, match.index, match[1]);
     else this.mention.end();
+  }
+
+  /** What is too much is taken off the end of the last line. */
+  clip() {
+    const texts = document.createTreeWalker(this.zone, NodeFilter.SHOW_TEXT);
+    let last = null;
+    while (texts.nextNode()) last = texts.currentNode;
+    last.data = last.data.slice(0, Math.max(0, last.data.length - (this.model.text.length - MAX_LENGTH)));
+    if (!last.data) last.remove();
+    this.sync();
   }
 
   /** Everything lives in .ace-line; replacing all of the text at once loses them. */
@@ -137,6 +148,7 @@ class Mention {
     this.editor = editor;
     this.session = null;
     this.asked = 0;
+    this.hot = suggested("");
     const leave = (event) => {
       if (!editor.node.isConnected) removeEventListener("keydown", leave);
       else if (event.key === "Escape") this.dismiss();
@@ -148,9 +160,10 @@ class Mention {
     if (this.dismissed === node && this.dismissedAt === start) return;
     this.session = { node, start, end: start + 1 + word.length };
     const mine = ++this.asked;
-    await pace(1.5);
+    // A bare # shows the hot ones at once, and they stay until the word's own are there.
+    if (word) await pace(1.5);
     if (mine !== this.asked) return;
-    const { sug_list: found } = await call(`/aweme/v1/search/challengesug/?${new URLSearchParams({ keyword: word, source: "challenge_create" })}`);
+    const found = await (word ? suggested(word) : this.hot);
     if (mine !== this.asked || !this.session) return;
     this.show(found);
   }
@@ -222,6 +235,11 @@ class Mention {
     this.mount?.remove();
     this.mount?.replaceChildren();
   }
+}
+
+async function suggested(keyword) {
+  const answer = await call(`/aweme/v1/search/challengesug/?${new URLSearchParams({ keyword, source: "challenge_create" })}`);
+  return answer.sug_list;
 }
 
 function line(text) {

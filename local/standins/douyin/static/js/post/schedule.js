@@ -2,6 +2,7 @@
 // time only through 确定 in its panel; Enter and blur silently keep the old one (reported 2025-2026).
 
 import { button, el, fill, pace, portal } from "../dom.js";
+import { site } from "../state.js";
 import { dateText, now, parse, text, two, unix, wall } from "../time.js";
 
 export const SOONEST = 2 * 3600;
@@ -72,6 +73,7 @@ export class Schedule {
     this.committed = this.draft;
     this.input.value = text(this.committed);
     this.close();
+    if (site.scenario.forgets === "schedule") pace(20).then(() => this.seed());
   }
 
   abandon() {
