@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.clock import SHANGHAI
-from chalicelib.errors import FormMismatch, PageTimeout
+from chalicelib.errors import FormMismatch, PageChanged, PageTimeout
 from container.douyin.act import ACTION_MS, find, reaches
 from container.douyin.locators import (
     DATE_CELL,
@@ -43,7 +43,7 @@ async def set_schedule(page: Page, publish_at: datetime) -> None:
     for way in (_by_panel, _by_typing):
         try:
             await way(page, field, wanted)
-        except (PlaywrightTimeout, PageTimeout) as error:
+        except (PlaywrightTimeout, PageChanged, PageTimeout) as error:
             note(f"schedule: {way.__name__.strip('_')} failed: {first_line(error)}")
             await page.keyboard.press("Escape")
         if await _reads(field, wanted):

@@ -50,7 +50,7 @@ async def choose_video(page: Page, video: Path) -> None:
         sight = await look_again(page, sight, timeout_ms=left * 1000)
         if sight is None:
             break
-        refuse_strangers(sight)
+        await refuse_strangers(page, sight)
         if sight.path != UPLOAD_PATH or sight.percent is not None or sight.shows("form", "uploaded"):
             return
         refusal = [toast for toast in sight.toasts if any(word in toast for word in ("不支持", "超过", "失败"))]
@@ -79,7 +79,7 @@ class UploadWatch:
             sight = await look_again(self._page, sight, timeout_ms=left * 1000)
             if sight is None:
                 break
-            refuse_strangers(sight)
+            await refuse_strangers(self._page, sight)
             refuse_challenges(sight)
             if sight.percent is not None:
                 await progress(sight.percent)
