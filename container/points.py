@@ -25,6 +25,7 @@ PUBLISH_POINTS = (
     "read_back",
     "before_intent",
     "after_intent",
+    "clicked",  # the button took the click; whether the work has left the page is anybody's guess
     "after_click",  # the platform's answer to the click is here, and not written down yet
     "after_proof",
     "session_refreshed",

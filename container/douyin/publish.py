@@ -39,6 +39,7 @@ from container.douyin.upload import UploadWatch, choose_video, open_upload_page
 from container.douyin.verification import Challenge, NextCode
 from container.douyin.works import MANAGE_PATH
 from container.evidence import first_line, note
+from container.points import reach
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -267,6 +268,7 @@ class Publication:
                 if click is not None:
                     gate.admit()
                     await click.click(timeout=ACTION_MS)
+                    reach("clicked")
                 return await self._judge(await self._answer(gate, before, left, end), before)
         except _PROOFS:
             raise

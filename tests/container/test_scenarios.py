@@ -325,6 +325,20 @@ def test_an_upload_that_stalls_is_canceled(
     assert "the upload stood still; it was canceled" in run(go()).notes
 
 
+def test_an_upload_that_outlasts_the_worker_is_canceled(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(upload="stall", popovers="off")
+
+    async def go() -> Visit:
+        async with visit(browser, site, seconds=20.0) as visited:
+            await visited.publication.open_upload()
+            await visited.publication.start_upload(VIDEO)
+            with pytest.raises(PageTimeout, match="did not end before the worker's time did"):
+                await _finish_upload(visited)
+            return visited
+
+    assert "the upload stood still; it was canceled" in run(go()).notes
+
+
 def test_an_upload_that_fails_each_time_is_given_up(run: Run, browser: Browser, site: Site) -> None:
     site.scenario(upload="fail")
     error = _error(run, browser, site, _PLAIN)

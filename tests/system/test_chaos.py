@@ -33,12 +33,14 @@ def test_a_task_is_judged_by_the_works_that_there_are(state: str, works: int, tr
 
 @pytest.mark.system
 def test_a_killed_worker_publishes_once_or_not_at_all_and_its_task_says_which(tmp_path: Path) -> None:
-    points = ("claimed", "form_filled", "after_intent", "after_click", "list_read")
+    points = ("claimed", "form_filled", "after_intent", "clicked", "after_click", "list_read")
 
     experiments = run(["all is well"], points, tmp_path, Console(file=io.StringIO()))
 
     told = {experiment.point: (experiment.state, experiment.works) for experiment in experiments}
     assert all(experiment.died for experiment in experiments)
+    assert all(experiment.truthful for experiment in experiments)
+    assert told.pop("clicked")  # Whether the work has left the page by then is nobody's promise.
     assert told == {
         "claimed": ("published", 1),
         "form_filled": ("published", 1),
