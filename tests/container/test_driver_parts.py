@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import get_args
@@ -22,6 +23,7 @@ from container.douyin.answer import item_id_of
 from container.douyin.declaration import CHOICES, Dialog
 from container.douyin.topics import squeeze
 from container.douyin.works import parse_works
+from tests.conftest import ROOT
 
 # Captured class names end in six letters or digits of the site's build: coverControl-CjlzqC.
 _HASHED = re.compile(r"[A-Za-z]-(?=[A-Za-z0-9_]*[A-Z0-9_])[A-Za-z0-9_]{6}(?![A-Za-z0-9_-])")
@@ -33,6 +35,20 @@ def test_every_locator_says_what_for_and_where_it_was_seen() -> None:
         assert target.purpose
         assert target.source[0] in "FP?", target.purpose
         assert len(set(target.ways)) == len(target.ways), target.purpose
+
+
+def test_nothing_in_the_container_waits_for_time_to_pass() -> None:
+    modules = sorted((ROOT / "container").rglob("*.py"))
+    assert len(modules) > 20
+    assert [path.name for path in modules if _sleeps(path.read_text("utf-8"))] == []
+    assert _sleeps("await asyncio.sleep(1)")
+    assert _sleeps("await page.wait_for_timeout(500)")
+
+
+def _sleeps(source: str) -> bool:
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = {getattr(function, "attr", getattr(function, "id", "")) for function in called}
+    return not names.isdisjoint({"sleep", "wait_for_timeout"})
 
 
 def test_purposes_are_unique() -> None:

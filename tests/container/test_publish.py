@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import (
     CaptchaRequired,
@@ -267,6 +269,54 @@ def test_no_way_out_of_the_page_leads_past_the_gate(run: Run, browser: Browser, 
 
     run(go())
     assert site.publish_requests() == 0
+
+
+def test_an_answer_that_takes_its_time_is_waited_for(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(publish="slow:2500")
+
+    async def go() -> Submitted:
+        async with visit(browser, site) as visited:
+            return await publish(visited, _WORK)
+
+    submitted = run(go())
+    assert [work["item_id"] for work in site.works()] == [submitted.item_id]
+
+
+@pytest.mark.parametrize("how", ["crash", "kill"])
+@pytest.mark.parametrize(
+    ("moment", "request_path"),
+    [("upload", "/upload/v1/"), ("fill", "/imagex/upload"), ("click", "/create_v2/")],
+    ids=["while-uploading", "while-filling", "after-the-click"],
+)
+def test_a_browser_that_dies_is_a_safe_retry_before_the_click_and_unknown_after_it(
+    run: Run, browser: Browser, site: Site, moment: str, request_path: str, how: str
+) -> None:
+    site.scenario(popovers="off", upload="slow:500", publish="slow:60000")
+
+    async def go() -> PublisherError:
+        async with visit(browser, site) as visited:
+            devtools = await visited.page.context.new_cdp_session(visited.page)
+
+            async def die(request: Request) -> None:
+                if request_path not in request.url:
+                    return
+                if how == "kill":
+                    browser.kill()
+                else:
+                    with contextlib.suppress(PlaywrightError):
+                        await devtools.send("Page.crash")
+
+            visited.page.on("request", die)
+            with pytest.raises(PublisherError) as caught:
+                await publish(visited, _WORK)
+            return caught.value
+
+    error: PublisherError = run(go())
+    if moment == "click":
+        assert isinstance(error, OutcomeUnknown)
+    else:
+        assert error.retryable
+        assert site.publish_requests() == 0
 
 
 def test_what_the_page_sends_without_a_click_does_not_leave_it(run: Run, browser: Browser, site: Site) -> None:
