@@ -1,28 +1,32 @@
 """What a publish costs beside the platform: `python -m bench.publish [--size 5MB] [--runs 5] [--cold]`.
 
-The driver publishes a generated video with every field on the stand-in, whose delays are fixed: a given time
-for each part of the upload and for the answer to the publish, next to none for rendering. What is left of the
-wall time is ours. CPU and memory (PSS) are those of this process and of all that descend from it, without the
-stand-in. PSS shares out what other browsers on the machine have loaded too: measure on a quiet one.
+It is the shipped job, from the queue's message to the outcome: `container.handler.publish` with the emulated
+AWS (vault, task, intent, evidence), a video and a cover that a server on this machine serves, and a form with
+every field. The stand-in's delays are fixed: so much for the whole upload, so much for the answer to the
+publish, next to none for rendering. What is left of the wall time is ours and the emulator's. CPU and memory
+(PSS) are those of this process and of its browser. PSS shares out what other browsers on the machine have
+loaded too: measure on a quiet one.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import itertools
 import json
 import os
 import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -30,34 +34,49 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from container.browser import Browser, open_page, platform_hosts
-from container.douyin.publish import Publication, Work
-from container.evidence import Timeline
+from app import app
+from chalicelib import aws
+from chalicelib.accounts.store import Profile
+from chalicelib.clock import from_rfc3339, to_rfc3339
+from chalicelib.evidence import FORM_STEP
+from chalicelib.publishing.states import State
+from chalicelib.publishing.task import Submission, Task
+from container import handler
+from container.worker import worker
 from local.chromium import find_chromium
-from local.processes import ChildProcess, clean_environment
+from local.emulator import client_environment, running_emulator
+from local.processes import LOOPBACK, ChildProcess, clean_environment, free_port
+from local.stack import deploy
+from local.template import functions, load_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MEDIA = Path(__file__).resolve().parent.parent / "local" / "standins" / "douyin" / "media"
+ROOT = Path(__file__).resolve().parent.parent
+MEDIA = ROOT / "local" / "standins" / "douyin" / "media"
 PART = 5 * 1024 * 1024
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 # What the leading peer sleeps in the same path, whatever the platform does (facts of 2026-08).
 PEER_SLEEPS = 27.25
 
+# In the order in which they begin; `fill` and `submit` hold others.
 _STEPS = (
-    *("open_session", "open_upload", "start_upload", "wait_form"),
-    *("title", "description", "cover", "declaration", "settings", "wait_uploaded", "read_back", "submit"),
+    *("fetch_video", "fetch_cover", "open_session", "open_upload", "start_upload", "wait_form", "fill"),
+    *("title", "description", "cover", "declaration", "settings", "wait_uploaded", "read_back", FORM_STEP),
+    "submit",
 )
 
 
 @dataclass(frozen=True)
 class Run:
+    """Seconds. `steps` has when each began, after the message was taken, and how long it lasted."""
+
     wall: float
+    platform: float
     cpu: float
     peak_mib: float
-    steps: dict[str, float]
+    steps: dict[str, tuple[float, float]]
 
 
 def main() -> int:
@@ -67,97 +86,144 @@ def main() -> int:
     parser.add_argument("--cold", action="store_true", help="launch the browser anew in each run")
     parser.add_argument("--form", choices=["late", "early"], default="late", help="when the site shows it")
     parser.add_argument("--pace", type=int, default=1, metavar="MS", help="what each rendered thing takes")
-    parser.add_argument(
-        "--part-delay",
-        type=int,
-        default=1000,
-        metavar="MS",
-        help="of each 5 MiB uploaded; 0: as fast as it goes",
-    )
+    parser.add_argument("--upload-delay", type=int, default=1000, metavar="MS", help="of the whole upload")
     parser.add_argument("--answer-delay", type=int, default=500, metavar="MS", help="of the publish's answer")
     parser.add_argument("--json", action="store_true", help="print the numbers only")
     given = parser.parse_args()
     size = _bytes(given.size)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, _standin(Path(folder)) as site:
-        video = _video(Path(folder) / "video.mp4", size)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        site = stack.enter_context(_standin(folder))
+        media = stack.enter_context(_media_server(folder / "media", size))
+        endpoint = stack.enter_context(running_emulator(folder / "aws"))
+        os.environ.update(_environment(endpoint, site, media))
+        parts = -(-size // PART)
+        part_delay = given.upload_delay // parts
         switches = {"pace": given.pace, "form": given.form, "publish": f"slow:{given.answer_delay}"}
-        switches["upload"] = f"slow:{given.part_delay}" if given.part_delay else "ok"
-        runs = asyncio.run(_runs(site, video, switches, given.runs, cold=given.cold))
-    platform = [given.answer_delay / 1000 + _transfer(run, size, given) for run in runs]
-    (_print_json if given.json else _print)(runs, platform, given)
+        switches["upload"] = f"slow:{part_delay}"
+        _post(site, "/admin/scenario", switches)
+        bench = _Bench(site, media, parts * part_delay / 1000, given.answer_delay / 1000)
+        # The first run warms the caches of the disk and of Python, and is not counted.
+        runs = [bench.run(cold=given.cold) for _ in range(given.runs + 1)][1:]
+        worker().browser.kill()
+    (_print_json if given.json else _print)(runs, given)
     return 0
 
 
-def _transfer(run: Run, size: int, given: argparse.Namespace) -> float:
-    """Seconds of the upload that are the platform's: its delays, or all of it where there are none."""
-    if given.form == "early":
-        return 0.0  # Nobody waits for it: the form is filled meanwhile.
-    if given.part_delay == 0:
-        return run.steps["wait_form"]
-    return float(-(-size // PART) * given.part_delay / 1000)
+@dataclass(frozen=True)
+class _Bench:
+    site: str
+    media: str
+    upload_delay: float
+    answer_delay: float
 
-
-async def _runs(site: str, video: Path, switches: dict[str, Any], count: int, *, cold: bool) -> list[Run]:
-    browser = Browser(find_chromium(), allowed_hosts=platform_hosts(site))
-    session = _log_in(site)
-    runs = []
-    # The first one warms the caches of the disk and of Python, and is not counted.
-    for number in range(count + 1):
-        _post(site, "/admin/scenario", switches)
+    def run(self, *, cold: bool) -> Run:
+        account = f"bench-{uuid.uuid4().hex[:8]}"
+        worker().vault.seal(account, 1, _log_in(self.site))
+        worker().accounts.log_in(account, Profile(account, account, None), session_version=1)
+        task = self._task(account)
+        worker().tasks().create(task)
+        record = _through_queue({"task_id": task.id})
         if cold:
-            await browser.close()
-        else:
-            await browser.start()
-        run = await _run(site, browser, session, video, number)
-        if number:
-            runs.append(run)
-    await browser.close()
-    return runs
-
-
-async def _run(site: str, browser: Browser, session: dict[str, Any], video: Path, number: int) -> Run:
-    steps: dict[str, float] = {}
-
-    async def keep(entry: dict[str, Any]) -> None:
-        steps[entry["name"]] = entry["duration_ms"] / 1000
-
-    end = time.monotonic() + 600
-    work = Work(
-        video=video,
-        title=f"第 {number} 次",
-        description="每一个字段都要填写",
-        tags=("城市漫步", "记录美好生活"),
-        cover=MEDIA / "demo.png",
-        claim_type="内容由AI生成",
-        publish_at=datetime.now(UTC) + timedelta(days=2),
-        visibility="friends",
-        allow_save=False,
-    )
-
-    async def intend() -> None:
-        pass
-
-    with _Meter() as meter:
-        began = time.monotonic()
-        timeline = Timeline(keep)
-        async with contextlib.AsyncExitStack() as stack:
-            async with timeline.step("open_session"):
-                context = await stack.enter_async_context(browser.context(storage_state=session))
-                page = await open_page(context)
-            publication = Publication(page, site, timeline, lambda: end - time.monotonic())
-            await publication.open_upload()
-            await publication.start_upload(work.video)
-            await publication.wait_form()
-            await publication.fill(work)
-            await publication.wait_uploaded()
-            await publication.read_back(work)
-            await publication.submit(intend)
+            worker().browser.kill()
+        end = time.monotonic() + 900
+        context: Any = SimpleNamespace(
+            aws_request_id="bench",
+            memory_limit_in_mb=2048,
+            get_remaining_time_in_millis=lambda: round((end - time.monotonic()) * 1000),
+        )
+        with _Meter() as meter:
+            taken, began = datetime.now(UTC), time.monotonic()
+            handler.publish({"Records": [record]}, context)
             wall = time.monotonic() - began
-    return Run(wall, meter.cpu, meter.peak_mib, steps)
+        done = worker().tasks().get(task.id)
+        if done.state is not State.PUBLISHED:
+            raise SystemExit(f"The publish ended as {done.state}: {done.error}")
+        steps = {
+            entry["name"]: (
+                (from_rfc3339(entry["started_at"]) - taken).total_seconds(),
+                entry["duration_ms"] / 1000,
+            )
+            for entry in done.timeline
+        }
+        return Run(wall, self._platform(steps), meter.cpu, meter.peak_mib, steps)
+
+    def _platform(self, steps: dict[str, tuple[float, float]]) -> float:
+        """Of the fixed delays, what the job had to wait for: an upload that runs while the form is filled is
+        waited for only as long as it outlasts that.
+        """
+        waited = steps["wait_form"][1] + steps["wait_uploaded"][1]
+        return min(self.upload_delay, waited) + self.answer_delay
+
+    def _task(self, account: str) -> Task:
+        when = datetime.now(UTC) + timedelta(days=2)
+        submission = Submission(
+            video_url=f"{self.media}/video.mp4",
+            title=account,
+            account_name=account,
+            description="每一个字段都要填写",
+            tags=["城市漫步", "记录美好生活"],
+            cover_path=f"{self.media}/cover.png",
+            claim_type="内容由AI生成",
+            visibility="friends",
+            allow_save=False,
+        )
+        now = to_rfc3339(datetime.now(UTC))
+        return Task(
+            str(uuid.uuid4()),
+            State.QUEUED,
+            submission,
+            created_at=now,
+            updated_at=now,
+            publish_at=to_rfc3339(when),
+            platform_schedule=True,
+        )
+
+
+def _through_queue(body: dict[str, str]) -> dict[str, str]:
+    """The body as the record that Lambda would hand over."""
+    queue = worker().settings.publish_queue_url
+    aws.sqs().send_message(
+        QueueUrl=queue,
+        MessageBody=json.dumps(body),
+        MessageGroupId=body["task_id"],
+        MessageDeduplicationId=body["task_id"],
+    )
+    (message,) = aws.sqs().receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    return {"body": message["Body"], "receiptHandle": message["ReceiptHandle"]}
+
+
+def _environment(endpoint: str, site: str, media: str) -> dict[str, str]:
+    template = load_template(ROOT / ".chalice" / "resources.yml")
+    parameters = {"BrowserImageUri": "none", "VolcUtmSources": "bench"}
+    config = json.loads((ROOT / ".chalice" / "config.json").read_text())
+    outputs = deploy(endpoint, "publisher", template, parameters)
+    environment = client_environment(endpoint)
+    for function in functions(template, config, app, outputs=outputs, parameters=parameters):
+        environment |= function.environment
+    return environment | {
+        "DOUYIN_ORIGIN": site,
+        "MEDIA_ALLOW_LOOPBACK": media.removeprefix("http://"),
+        "CHROMIUM_PATH": find_chromium() or "",
+    }
+
+
+@contextlib.contextmanager
+def _media_server(folder: Path, size: int) -> Iterator[str]:
+    folder.mkdir()
+    _video(folder / "video.mp4", size)
+    (folder / "cover.png").write_bytes((MEDIA / "demo.png").read_bytes())
+    port = free_port()
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", LOOPBACK, "--directory", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+        try:
+            yield f"http://{LOOPBACK}:{port}"
+        finally:
+            server.kill()
 
 
 class _Meter:
-    """CPU seconds and peak PSS of this process and its descendants, while it is entered."""
+    """CPU seconds and peak PSS of this process and of its browser, while it is entered."""
 
     def __enter__(self) -> _Meter:
         self.cpu = self.peak_mib = 0.0
@@ -179,10 +245,9 @@ class _Meter:
             self._look()
 
     def _look(self) -> float:
-        pids = list(_tree(os.getpid()))
         pss = 0
-        for pid in pids:
-            with contextlib.suppress(OSError, ValueError):
+        for pid in _tree(os.getpid()):
+            with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):  # It has just ended.
                 self._used[pid] = _cpu(pid)
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
                 pss += int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")))
@@ -190,20 +255,26 @@ class _Meter:
         return sum(self._used.values())
 
 
-def _tree(root: int) -> Iterator[int]:
+def _tree(root: int) -> list[int]:
+    """The process, and what descends from it by way of Playwright: not the servers that it plays against."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with contextlib.suppress(OSError, IndexError):
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
-    waiting = [root]
+    found, waiting = [root], [pid for pid in children.get(root, []) if _is_driver(pid)]
     while waiting:
         pid = waiting.pop()
-        if b"local.standins" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            continue
-        yield pid
+        found.append(pid)
         waiting += children.get(pid, [])
+    return found
+
+
+def _is_driver(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return b"playwright" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def _cpu(pid: int) -> float:
@@ -269,40 +340,41 @@ def _bytes(text: str) -> int:
     return int(number) * UNITS[unit]
 
 
-def _print(runs: list[Run], platform: list[float], given: argparse.Namespace) -> None:
+def _print(runs: list[Run], given: argparse.Namespace) -> None:
     console = Console(highlight=False)
     console.print(
         f"{given.size}, {'cold' if given.cold else 'warm'} browser, {given.form} form, {len(runs)} runs, "
-        f"pace {given.pace} ms, {os.cpu_count()} cores"
+        f"pace {given.pace} ms, upload {given.upload_delay} ms, answer {given.answer_delay} ms, "
+        f"{os.cpu_count()} cores"
     )
-    overheads = [run.wall - theirs for run, theirs in zip(runs, platform, strict=True)]
-    overhead = statistics.median(overheads)
-    answer = given.answer_delay / 1000
-    transfer = statistics.median(platform) - answer
-    table = Table("step", "median s", "min", "max", "of the overhead", box=box.SIMPLE)
+    table = Table("step", "begins at s", "takes s", "min", "max", box=box.SIMPLE)
     for step in _STEPS:
-        times = [run.steps.get(step, 0.0) for run in runs]
-        middle = statistics.median(times)
-        ours = middle - {"submit": answer, "wait_form": transfer}.get(step, 0.0)
-        share = f"{ours / overhead:.0%}"
-        table.add_row(step, f"{middle:.2f}", f"{min(times):.2f}", f"{max(times):.2f}", share)
+        seen = [run.steps[step] for run in runs if step in run.steps]
+        if seen:
+            begins = statistics.median(begin for begin, _ in seen)
+            times = [lasts for _, lasts in seen]
+            table.add_row(
+                *(step, f"{begins:.2f}", f"{statistics.median(times):.2f}"),
+                *(f"{min(times):.2f}", f"{max(times):.2f}"),
+            )
     console.print(table)
+    overheads = [run.wall - run.platform for run in runs]
     for name, values, unit in (
         ("wall", [run.wall for run in runs], "s"),
-        ("platform", platform, "s"),
+        ("platform", [run.platform for run in runs], "s"),
         ("overhead (wall − platform)", overheads, "s"),
         ("CPU", [run.cpu for run in runs], "s"),
         ("peak PSS of the tree", [run.peak_mib for run in runs], "MiB"),
     ):
         middle = statistics.median(values)
         console.print(f"{name:<28}{middle:8.2f} {unit:<4}({min(values):.2f} to {max(values):.2f})")
-    wall = statistics.median(run.wall for run in runs)
+    overhead, wall = statistics.median(overheads), statistics.median(run.wall for run in runs)
     console.print(f"{'overhead ÷ wall':<28}{overhead / wall:8.2f}")
     console.print(f"{'overhead ÷ a peer’s sleeps':<28}{overhead / PEER_SLEEPS:8.2f}     ({PEER_SLEEPS} s)")
 
 
-def _print_json(runs: list[Run], platform: list[float], given: argparse.Namespace) -> None:
-    print(json.dumps({"platform": platform, "options": vars(given), "runs": [vars(run) for run in runs]}))
+def _print_json(runs: list[Run], given: argparse.Namespace) -> None:
+    print(json.dumps({"options": vars(given), "runs": [vars(run) for run in runs]}))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from chalicelib.errors import BrowserFailed, ConfigurationError
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from playwright.async_api import Browser as PlaywrightBrowser
     from playwright.async_api import BrowserContext, Page, Playwright, Request, StorageState
@@ -108,7 +108,7 @@ class Browser:
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._display: Process | None = None
-        self._driver_pid: int | None = None
+        self._driver_pids: set[int] = set()
         self._mark = ""
         self._home: Path | None = None
 
@@ -150,14 +150,15 @@ class Browser:
         """Ends every process of the browser at once. Safe at any time, in any state, from any thread."""
         for pid in _tree(self._mark) if self._mark else ():
             _end(pid)
-        if self._driver_pid is not None:
-            _end(self._driver_pid)
+        for pid in self._driver_pids:
+            _end(pid)
         if self._display is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._display.kill()
         if self._home is not None:
             shutil.rmtree(self._home, ignore_errors=True)
-        self._browser = self._playwright = self._display = self._driver_pid = self._home = None
+        self._browser = self._playwright = self._display = self._home = None
+        self._driver_pids = set()
         self._mark = ""
 
     async def _new_context(self, storage_state: dict[str, Any] | None) -> BrowserContext:
@@ -224,8 +225,9 @@ class Browser:
     async def _launch(self) -> PlaywrightBrowser:
         self._mark = uuid.uuid4().hex
         self._home = Path(tempfile.mkdtemp(prefix="browser-"))
-        self._playwright = await async_playwright().start()
-        browser = await self._playwright.chromium.launch(
+        with self._watching_for_driver(), _temporary_files_in(self._home):
+            self._playwright = await async_playwright().start()
+        return await self._playwright.chromium.launch(
             executable_path=self._executable_path,
             headless=not self._headed,
             env=await self._environment(self._home),
@@ -236,14 +238,21 @@ class Browser:
             handle_sighup=False,
             timeout=_LAUNCH_SECONDS * 1000,
         )
-        self._driver_pid = _driver_of(self._mark)
-        return browser
+
+    @contextlib.contextmanager
+    def _watching_for_driver(self) -> Iterator[None]:
+        """Notes Playwright's own process, also where its start is given up half-way."""
+        before = _drivers()
+        try:
+            yield
+        finally:
+            self._driver_pids = _drivers() - before
 
     async def _environment(self, home: Path) -> dict[str, str | float | bool]:
         environment: dict[str, str | float | bool] = {
             _MARK: self._mark,
             "HOME": str(home),
-            "TMPDIR": tempfile.gettempdir(),
+            "TMPDIR": str(home),
             "LANG": "C.UTF-8",
             "PATH": "/usr/bin:/bin",  # Debian's launcher is a shell script.
             "TZ": TIME_ZONE,
@@ -343,12 +352,31 @@ def _has_port(host: str) -> bool:
     return host.rpartition(":")[2].isdecimal() and (host.count(":") == 1 or "]:" in host)
 
 
-def _driver_of(mark: str) -> int | None:
-    """The process that started the marked ones: Playwright's driver."""
-    tree = _tree(mark)
-    parents = {parent for pid in tree if (parent := _parent(pid)) not in (None, 0, 1, os.getpid())}
-    outside = parents - set(tree)
-    return outside.pop() if len(outside) == 1 else None
+def _drivers() -> set[int]:
+    """Playwright's own processes, as far as they are children of ours."""
+    if not Path("/proc").is_dir():
+        return set()
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and _parent(int(entry.name)) == os.getpid():
+            with contextlib.suppress(OSError):
+                if b"run-driver" in (entry / "cmdline").read_bytes().split(b"\0"):
+                    found.add(int(entry.name))
+    return found
+
+
+@contextlib.contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Playwright's process takes over our environment, and leaves its profiles behind when it is killed."""
+    usual = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if usual is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = usual
 
 
 def _tree(mark: str) -> list[int]:

@@ -14,6 +14,8 @@ from container.evidence import first_line
 if TYPE_CHECKING:
     from playwright.async_api import Page, ViewportSize
 
+    from container.douyin.sight import Sight
+
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 400_000
@@ -34,13 +36,20 @@ async def photograph(page: Page) -> bytes:
     try:
         async with asyncio.timeout(_SECONDS):
             sight = await look(page)
-            if sight.qr is not None or (sight.shows("login") and not sight.shows("creator", "form")):
+            if _admits_whoever_scans(sight):
                 logger.info("A page that shows a login is not photographed.")
                 return b""
             return await _whole(page)
     except (PlaywrightError, TimeoutError) as error:
         logger.warning("No picture could be taken: %s", first_line(error))
         return b""
+
+
+def _admits_whoever_scans(sight: Sight) -> bool:
+    """A login, that is. The code of a look at the face admits nobody, and is masked like any other."""
+    if sight.shows("login"):
+        return sight.qr is not None or not sight.shows("creator", "form")
+    return sight.qr is not None and not sight.shows("face")
 
 
 async def _whole(page: Page) -> bytes:

@@ -25,6 +25,7 @@ PUBLISH_POINTS = (
     "read_back",
     "before_intent",
     "after_intent",
+    "clicked",  # the button took the click; whether the work has left the page is anybody's guess
     "task_code_asked",
     "task_code_taken",
     "after_click",  # the platform's yes to the click is here, and not written down yet

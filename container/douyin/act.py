@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import PageChanged, PageTimeout
+from container.douyin.sight import look
 from container.evidence import note
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ async def find(
     """The target, once it is there: by its primary way, else by the first fallback that leads anywhere. `text`
     or `which` says which one, where there are several.
 
-    A fallback that was needed is noted on the timeline. PageTimeout where nothing appears.
+    A fallback that was needed is noted on the timeline. Where nothing appears: PageChanged where the rest of a
+    creator's page stands there and has stopped moving, so that another try would be in vain; else PageTimeout.
     """
 
     def by(locator: Locator) -> Locator:
@@ -60,7 +62,7 @@ async def find(
         return ways[0].first
     looked_for = by(target.on(scope, visible=visible))
     timeout_ms = ACTION_MS if timeout_ms is None else timeout_ms
-    await expect(looked_for, "attached", target.purpose, timeout_ms=timeout_ms)
+    await _expect_there(looked_for, target.purpose, timeout_ms)
     for number, locator in enumerate(ways):
         if await locator.count():
             if number:
@@ -68,6 +70,21 @@ async def find(
             return locator.first
     # It went away again between the two looks; whoever acts on it waits for it once more.
     return looked_for.first
+
+
+async def _expect_there(looked_for: Locator, purpose: str, timeout_ms: float) -> None:
+    if await reaches(looked_for, "attached", timeout_ms=timeout_ms / 2):
+        return
+    page, moved = looked_for.page, False
+    end = time.monotonic() + timeout_ms / 2000
+    while not await looked_for.count():
+        left_ms = (end - time.monotonic()) * 1000
+        if left_ms > 0:
+            moved |= await _change(page, min(left_ms, _UNSEEN_MS))
+        elif not moved and (await look(page)).shows("creator", "form"):
+            raise PageChanged(f"The page is there, but not this on it: {purpose}.")
+        else:
+            raise PageTimeout(f"It did not appear within {timeout_ms / 1000:.0f} s: {purpose}.")
 
 
 async def reaches(locator: Locator, state: State, *, timeout_ms: float | None = None) -> bool:
@@ -113,21 +130,22 @@ async def click_until(target: Locator, effect: Locator, purpose: str, *, state: 
     note(f"{purpose}: a plain click had no effect, dispatched events had")
 
 
-async def _change(page: Page, timeout_ms: float) -> None:
-    """Returns when anything in the page has changed, or the time is over."""
+async def _change(page: Page, timeout_ms: float) -> bool:
+    """Returns when anything in the page has changed, or the time is over; whether it is the former."""
     try:
-        await page.evaluate(_NEXT_CHANGE, timeout_ms)
+        return bool(await page.evaluate(_NEXT_CHANGE, timeout_ms))
     except PlaywrightError as error:
         # A navigation is a change, too.
         if "context was destroyed" not in str(error):
             raise
+        return True
 
 
 _NEXT_CHANGE = """
 (timeout) => new Promise((resolve) => {
-  const observer = new MutationObserver(() => end());
-  const timer = setTimeout(() => end(), timeout);
-  const end = () => { observer.disconnect(); clearTimeout(timer); resolve(); };
+  const observer = new MutationObserver(() => end(true));
+  const timer = setTimeout(() => end(false), timeout);
+  const end = (changed) => { observer.disconnect(); clearTimeout(timer); resolve(changed); };
   observer.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 })
 """

@@ -1,4 +1,4 @@
-"""The platform's own word about a publish: the answer to `create_v2`."""
+"""The publish request, `create_v2`: what lets it leave the page, and the platform's own word about it."""
 
 from __future__ import annotations
 
@@ -23,67 +23,72 @@ from container.douyin.ask import LOGGED_OUT
 from container.evidence import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from playwright.async_api import CDPSession, Page, Request, Response
+    from playwright.async_api import CDPSession, Page, Request
 
 logger = logging.getLogger(__name__)
 
 CREATE_PATH = "/web/api/media/aweme/create"  # create_v2 since 2025, create before.
 
+_REDIRECTS = (301, 302, 303, 307, 308)
+
 # The platform's words for a passing fault of its own (toasts and status_msg, 2025-2026).
 _BUSY = ("开小差", "系统异常", "系统繁忙", "网络异常", "服务异常", "服务繁忙", "稍后再试", "稍后重试", "频繁")
 
 
-class CreateAnswers:
-    """Listens for a page's publish requests and their answers, from before the click on.
+class PublishGate:
+    """Where a page's publish requests leave it: one for each `admit`, and none without. All others are stopped
+    in the browser as long as the page lives, whether a script, a frame, a worker or a beacon sends them.
 
-    `sent` counts the requests. Each ends in a body or in OutcomeUnknown, which `next` gives in their order.
-
-    An answer is read before the page gets it: a page that goes elsewhere because of the answer takes the body
-    along, and Chromium would not tell it any more.
+    `left` counts those that have left. Each ends in a body or in OutcomeUnknown, which `next` gives in their
+    order. An answer is read before the page gets it: a page that goes elsewhere because of the answer takes the
+    body along, and Chromium would not tell it any more.
     """
 
-    def __init__(self, page: Page, session: CDPSession) -> None:
-        self._page = page
+    def __init__(self, session: CDPSession) -> None:
         self._session = session
-        self.sent = 0
+        self._admits = False
+        self._through: set[str] = set()
         self._given = 0
-        self._read = 0
-        self._passed = 0
         self._answers: asyncio.Queue[str | OutcomeUnknown] = asyncio.Queue()
-        self._more = asyncio.Event()
+        self._change = asyncio.Event()
 
     @classmethod
-    @contextlib.asynccontextmanager
-    async def listen(cls, page: Page) -> AsyncIterator[CreateAnswers]:
-        """Listens as long as the context lasts."""
+    async def on(cls, page: Page) -> PublishGate:
+        """A gate on the page, shut until `admit`."""
         session = await page.context.new_cdp_session(page)
-        answers = cls(page, session)
-        listeners: dict[Any, Any] = {
-            "request": answers._on_request,
-            "response": answers._on_response,
-            "requestfailed": answers._on_failure,
-            "close": answers._on_gone,
-            "crash": answers._on_gone,
-        }
-        for event, listener in listeners.items():
-            page.on(event, listener)
-        session.on("Fetch.requestPaused", answers._on_held)
-        held = {"urlPattern": f"*{CREATE_PATH}*", "requestStage": "Response"}
-        await session.send("Fetch.enable", {"patterns": [held]})
-        try:
-            yield answers
-        finally:
-            for event, listener in listeners.items():
-                page.remove_listener(event, listener)
-            with contextlib.suppress(PlaywrightError):
-                await session.detach()  # Lets go of what it holds.
+        gate = cls(session)
+        page.on("requestfailed", gate._on_failure)
+        page.on("close", gate._on_gone)
+        page.on("crash", gate._on_gone)
+        session.on("Fetch.requestPaused", gate._on_paused)
+        stages = [
+            {"urlPattern": f"*{CREATE_PATH}*", "requestStage": stage} for stage in ("Request", "Response")
+        ]
+        await session.send("Fetch.enable", {"patterns": stages})
+        return gate
+
+    @property
+    def left(self) -> int:
+        return len(self._through)
 
     @property
     def unanswered(self) -> int:
         """How many requests have left the page of whose end nobody has been told yet."""
-        return max(0, self.sent - self._given)
+        return max(0, self.left - self._given)
+
+    def admit(self) -> None:
+        """One more request may leave: the next one."""
+        self._admits = True
+
+    def shut(self) -> None:
+        """Nothing may leave any more, from this instant on."""
+        self._admits = False
+
+    async def lets_more_than(self, known: int) -> None:
+        """Returns once more than `known` have left."""
+        while self.left <= known:
+            self._change.clear()
+            await self._change.wait()
 
     async def next(self) -> str:
         """The next answer's body. OutcomeUnknown where the connection or the page was lost instead."""
@@ -93,50 +98,42 @@ class CreateAnswers:
             raise answer
         return answer
 
-    async def sends_more_than(self, known: int, *, within: float) -> bool:
-        """Whether the page sends another request by itself: more than `known`, within so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while self.sent <= known:
-                    self._more.clear()
-                    await self._more.wait()
-        return self.sent > known
-
-    def _on_request(self, request: Request) -> None:
-        if _creates(request):
-            self.sent += 1
-            self._more.set()
-
-    async def _on_held(self, event: dict[str, Any]) -> None:
-        """An answer that the page has not seen yet."""
-        held = {"requestId": event["requestId"]}
+    async def _on_paused(self, event: dict[str, Any]) -> None:
+        """A request on its way out, or its answer on its way in."""
+        paused = {"requestId": event["requestId"]}
+        name = event["networkId"]
+        verdict = "Fetch.continueRequest"
+        if event["request"]["method"] != "POST" or "responseErrorReason" in event:
+            pass
+        elif "responseStatusCode" in event:
+            if event["responseStatusCode"] not in _REDIRECTS:
+                await self._keep_answer(paused)
+        elif name in self._through:
+            pass  # It comes again, redirected.
+        elif self._admits:
+            self._admits = False
+            self._through.add(name)
+            self._change.set()
+        else:
+            verdict = "Fetch.failRequest"
+            paused["errorReason"] = "BlockedByClient"
+            logger.warning("The page sent the work without being asked to; the request was stopped.")
         with contextlib.suppress(PlaywrightError):
-            if event["request"]["method"] == "POST" and "responseErrorReason" not in event:
-                answer = await self._session.send("Fetch.getResponseBody", held)
-                body = answer["body"]
-                self._read += 1
-                self._answers.put_nowait(
-                    base64.b64decode(body).decode(errors="replace") if answer["base64Encoded"] else body
-                )
-        with contextlib.suppress(PlaywrightError):
-            await self._session.send("Fetch.continueRequest", held)
+            await self._session.send(verdict, paused)
 
-    async def _on_response(self, response: Response) -> None:
-        """An answer that the page has seen; read here only where it could not be held."""
-        if not _creates(response.request):
-            return
-        self._passed += 1
-        if self._passed <= self._read:
-            return
+    async def _keep_answer(self, paused: dict[str, Any]) -> None:
         try:
-            body = await response.text()
+            answer = await self._session.send("Fetch.getResponseBody", paused)
         except PlaywrightError as error:
             self._lose(f"its answer could not be read ({first_line(error)})")
             return
-        self._answers.put_nowait(body)
+        body = answer["body"]
+        self._answers.put_nowait(
+            base64.b64decode(body).decode(errors="replace") if answer["base64Encoded"] else body
+        )
 
     def _on_failure(self, request: Request) -> None:
-        if _creates(request):
+        if _creates(request) and "ERR_BLOCKED_BY_CLIENT" not in (request.failure or ""):
             self._lose(f"the connection was lost ({request.failure})")
 
     def _on_gone(self, _page: Page) -> None:

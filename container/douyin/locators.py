@@ -589,10 +589,25 @@ PANEL_CONFIRM = Target(
 TABLE: tuple[Target, ...] = tuple(value for value in tuple(vars().values()) if isinstance(value, Target))
 
 
+# Where a creator's own words stand: names, titles and descriptions may read like anything. A region that holds
+# a panel, or more text than a name and a title have, is the site's own.
+OWN_WORDS = (
+    *('[contenteditable="true"]', "header", '[role="banner"]', '[class*="header" i]'),
+    *('[class*="preview" i]', '[class*="nickname" i]', '[class*="avatar" i]'),
+)
+# What stands before the page rather than in it. What hangs on the body beside the page is a panel, too.
+PANELS = (
+    *('[role="dialog"]', '[role="alertdialog"]', '[role="modal"]', '[aria-modal="true"]', ".semi-modal"),
+    *('[id*="verify" i]', '[class*="verify" i]', '[id*="captcha" i]', '[class*="captcha" i]'),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A state of the page, told by texts (within a line that is at most `slack` characters longer, blanks
     aside), by selectors of what is visible, or by selectors of what is there though it is `hidden`.
+
+    A text counts where it is not in OWN_WORDS; `within` panels, on a creator's page, it counts in PANELS only.
     """
 
     name: str
@@ -601,6 +616,7 @@ class Mark:
     selectors: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     slack: int = 12
+    within: Literal["anything", "page", "panels"] = "page"
 
 
 MARKS = (
@@ -608,6 +624,7 @@ MARKS = (
         name="login",
         source="F: 2026-09; the phone form stands beside the QR code all the time",
         texts=("扫码登录", "手机号登录", "验证码登录", "密码登录", "登录/注册"),
+        within="anything",  # The site is asked before it is believed.
     ),
     Mark(
         name="creator",
@@ -633,18 +650,21 @@ MARKS = (
         texts=("请先完成身份验证，以确保为本人操作", "收到的短信验证码"),
         selectors=("#uc-second-verify", ".second-verify-panel"),
         slack=40,
+        within="panels",
     ),
     Mark(
         name="face",
         source="?: that there is such a check is reported, not its texts",
         texts=("人脸验证", "人脸识别", "刷脸", "扫脸"),
         slack=24,
+        within="panels",
     ),
     Mark(
         name="captcha",
         source="P: several, 2026",
         texts=("拖动滑块", "完成拼图"),
         selectors=("#captcha_container", "[class*='captcha_verify_container']", ".secsdk-captcha-drag-icon"),
+        within="panels",
     ),
     Mark(
         name="upload_input",
@@ -660,6 +680,5 @@ MARKS = (
     ),
     Mark(name="uploaded", source="F: 2026-09", texts=("重新上传",), slack=2),
     Mark(name="upload_failed", source="F: 2026-09", texts=("上传失败",), slack=2),
-    Mark(name="no_declaration", source="P: several, 2026", texts=("未添加自主声明",), slack=2),
-    Mark(name="publishing", source="P: 2026", texts=("正在发布",)),
+    Mark(name="no_declaration", source="P: several, 2026", texts=("未添加自主声明",), slack=2, within="panels"),
 )

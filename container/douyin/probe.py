@@ -16,7 +16,7 @@ from chalicelib.errors import PageChanged, PageTimeout
 from container.douyin import form, topics
 from container.douyin import locators as table
 from container.douyin.act import ACTION_MS, find, reaches
-from container.douyin.answer import CREATE_PATH
+from container.douyin.answer import PublishGate
 from container.douyin.session import refuse_challenges, wait_past_challenges
 from container.douyin.sight import look
 from container.douyin.upload import UploadWatch, choose_video, open_upload_page
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from playwright.async_api import Locator, Page, Route
+    from playwright.async_api import Locator, Page
 
     from container.douyin.locators import Scope, Target
 
@@ -78,7 +78,7 @@ async def probe_login(page: Page, origin: str) -> AsyncIterator[Finding]:
 
 async def probe_creator(page: Page, origin: str, video: Path) -> AsyncIterator[Finding]:
     """What the pages of a logged-in creator show. SessionExpired and challenges as the driver raises them."""
-    await page.context.route(f"**{CREATE_PATH}**", _refuse)
+    await PublishGate.on(page)
     await page.add_locator_handler(table.POPOVER_OK.on(page).first, _click, no_wait_after=True)
     await open_upload_page(page, origin)
     for target in (table.VIDEO_INPUT, table.UPLOAD_INVITATION):
@@ -237,10 +237,6 @@ async def _click(popover: Locator) -> None:
 
 async def _ignore(_: int) -> None:
     pass
-
-
-async def _refuse(route: Route) -> None:
-    await route.abort()
 
 
 def all_targets(findings: Sequence[Finding]) -> list[Finding]:

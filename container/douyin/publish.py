@@ -30,15 +30,16 @@ from chalicelib.errors import (
 )
 from container.douyin import cover, form, schedule, topics
 from container.douyin.act import ACTION_MS, find
-from container.douyin.answer import CreateAnswers, item_id_of, refusal
+from container.douyin.answer import PublishGate, item_id_of, refusal
 from container.douyin.declaration import CHOICES, Shooting, declare, is_declared
 from container.douyin.locators import POPOVER_OK, PUBLISH
-from container.douyin.session import refuse_challenges, refuse_strangers
+from container.douyin.session import is_logged_in, refuse_challenges, refuse_strangers
 from container.douyin.sight import Sight, look, look_again
 from container.douyin.upload import UploadWatch, choose_video, open_upload_page
 from container.douyin.verification import Challenge, NextCode
 from container.douyin.works import MANAGE_PATH
 from container.evidence import first_line, note
+from container.points import reach
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,10 +60,9 @@ Progress = Callable[[int], Awaitable[None]]
 _ANSWER_SECONDS = 60.0
 _RESERVE_SECONDS = 10.0
 _CHALLENGE_SECONDS = 3.0
+_EXPLANATION_SECONDS = 5.0
 # The first click, and two more for what challenges have refused.
 _CLICKS = 3
-# A page that goes on by itself after a challenge does so at once; one that has not by then waits for a click.
-_RESEND_SECONDS = 2.0
 _MANAGE_MS = 5_000
 _SLICE_MS = 1_000
 _POPOVER_MS = 1_000
@@ -128,11 +128,13 @@ class Publication:
         self._timeline = timeline
         self._deadline = deadline
         self._upload: UploadWatch | None = None
+        self._gate: PublishGate | None = None
         self._declared: str | None = None
 
     async def open_upload(self) -> None:
         """Opens the upload page. SessionExpired on proof, PageTimeout where the page is merely slow."""
         async with self._step("open_upload"):
+            self._gate = await PublishGate.on(self._page)
             await self._page.add_locator_handler(
                 POPOVER_OK.on(self._page).first, _close_popover, no_wait_after=True
             )
@@ -200,32 +202,53 @@ class Publication:
     async def submit(self, before_click: Callable[[], Awaitable[None]]) -> Submitted:
         """Clicks 发布 after `before_click` has returned; where that raises, nothing is clicked.
 
-        It clicks once. Only where the platform's own answer to the click asks for an SMS code, and `next_code`
-        gives it, the form has to be sent again: `before_click` is awaited before EACH click, and being awaited
-        again means that no earlier click has published anything.
+        It clicks once. Only where the site asks for an SMS code instead (in the platform's own answer to the
+        click, or in the page before anything is sent), and `next_code` gives it, the form has to be sent again:
+        `before_click` is awaited before EACH click, and being awaited again means that no earlier click has
+        published anything. One publish request leaves the page for each click and for each code, at most;
+        whatever else the page sends by itself is stopped in the browser, as long as the page lives.
 
         What else it raises after a click means one of two things. OutcomeUnknown: nobody can tell. Any other
-        error of our tree, or what `before_click` or `next_code` raises: nothing was published, for the platform
-        or its page has refused (PlatformRejected and PlatformBusy in the platform's words, FormMismatch,
-        CaptchaRequired, VerificationRequired, SessionExpired).
+        error of our tree, or what `before_click` or `next_code` raises: nothing was published, nor can the page
+        publish any more, for the platform or its page has refused (PlatformRejected and PlatformBusy in its
+        words, FormMismatch, CaptchaRequired, VerificationRequired, SessionExpired).
         """
         async with self._timeline.step("submit"):
+            if self._gate is None:
+                raise RuntimeError("open_upload comes first")
+            gate = self._gate
             async with asyncio.timeout(max(0.0, self._working_time())):
                 button = await self._past_challenges(self._ready_to_click)
-            async with CreateAnswers.listen(self._page) as answers:
-                for _ in range(_CLICKS):
-                    before, sent = await look(self._page), answers.sent
-                    await _intend(before_click, answers)
-                    try:
-                        return await self._outcome(answers, before, sent, click=button)
-                    except VerificationRequired:
-                        if self._next_code is None or not answers.sent:
-                            raise
-                    sent = answers.sent
-                    button, resent = await self._verify_a_refused_click(self._next_code, answers)
-                    if resent:
-                        return await self._outcome(answers, before, sent)
-                raise VerificationRequired(f"The site asked for an SMS code after each of {_CLICKS} clicks.")
+            try:
+                return await self._click(button, before_click, gate)
+            except OutcomeUnknown:
+                raise
+            except Exception as error:
+                gate.shut()
+                if gate.unanswered:
+                    raise OutcomeUnknown("The page sent the work once more than it was answered.") from error
+                raise
+            finally:
+                gate.shut()
+
+    async def _click(
+        self, button: Locator, before_click: Callable[[], Awaitable[None]], gate: PublishGate
+    ) -> Submitted:
+        left = gate.left
+        for _ in range(_CLICKS):
+            before = await look(self._page)
+            # After a code the page may have sent the work by itself, until now or while the intent is written.
+            if gate.left == left:
+                await before_click()
+            try:
+                return await self._outcome(gate, before, left, click=button if gate.left == left else None)
+            except VerificationRequired:
+                gate.shut()
+                if self._next_code is None or gate.unanswered:
+                    raise
+            left = gate.left
+            button = await self._verify(self._next_code, gate)
+        raise VerificationRequired(f"The site asked for an SMS code after each of {_CLICKS} clicks.")
 
     async def _ready_to_click(self) -> Locator:
         """Everything that could make the click miss is out of the way before the intent is written."""
@@ -238,31 +261,31 @@ class Publication:
         return button
 
     async def _outcome(
-        self, answers: CreateAnswers, before: Sight, sent: int, *, click: Locator | None = None
+        self, gate: PublishGate, before: Sight, left: int, *, click: Locator | None
     ) -> Submitted:
-        """Clicks, where there is something to click, and waits for what comes of it. `before` and `sent`: what
+        """Clicks, where there is something to click, and waits for what comes of it. `before` and `left`: what
         the page had shown and sent until then.
         """
         try:
             async with asyncio.timeout(_ANSWER_SECONDS + _RESERVE_SECONDS):
                 end = time.monotonic() + max(1.0, min(_ANSWER_SECONDS, self._working_time()))
                 if click is not None:
+                    gate.admit()
                     await click.click(timeout=ACTION_MS)
-                return await self._judge(await self._answer(answers, before, sent, end))
-        except _PROOFS as error:
-            if answers.unanswered:
-                raise OutcomeUnknown("The page sent the work more than once; one answer is missing.") from error
+                    reach("clicked")
+                return await self._judge(await self._answer(gate, before, left, end), before)
+        except _PROOFS:
             raise
         except Exception as error:
             raise OutcomeUnknown(f"After the click: {first_line(error)}") from error
 
-    async def _answer(self, answers: CreateAnswers, before: Sight, sent: int, end: float) -> str:
+    async def _answer(self, gate: PublishGate, before: Sight, left: int, end: float) -> str:
         """The platform's answer. Raises where the page refuses to ask for one, and OutcomeUnknown."""
-        answer = asyncio.create_task(answers.next())
+        answer = asyncio.create_task(gate.next())
         sight: Sight | None = before
         try:
-            while (left := end - time.monotonic()) > 0:
-                slice_ms = min(left * 1000, _SLICE_MS)
+            while (seconds := end - time.monotonic()) > 0:
+                slice_ms = min(seconds * 1000, _SLICE_MS)
                 looking = asyncio.create_task(look_again(self._page, sight, timeout_ms=slice_ms))
                 try:
                     waiting: set[asyncio.Future[Any]] = {looking, answer}
@@ -273,25 +296,28 @@ class Publication:
                 finally:
                     looking.cancel()
                     await asyncio.gather(looking, return_exceptions=True)
-                if sight is not None and answers.sent == sent:
-                    _refuse_refusals(sight, before)
+                refused = await self._refusal(sight, before) if sight is not None else None
+                # The page's word counts while no request has left, and none can leave from here on.
+                if refused is not None and gate.left == left:
+                    gate.shut()
+                    raise refused
         finally:
             answer.cancel()
             await asyncio.gather(answer, return_exceptions=True)
         raise OutcomeUnknown(
             "The platform did not answer the publish request."
-            if answers.sent > sent
+            if gate.left > left
             else "The click was made, but the page sent no publish request."
         )
 
-    async def _judge(self, body: str) -> Submitted:
+    async def _judge(self, body: str, before: Sight) -> Submitted:
         """What an answer means. A refusal may be the first sign of a challenge, which the page then shows."""
         try:
             item_id = item_id_of(body)
         except OutcomeUnknown:
             raise
-        except PublisherError as refused:
-            await self._look_for_challenge(refused)
+        except PublisherError:
+            await self._look_for_challenge(before)
             raise
         try:
             await self._page.wait_for_url(f"**{MANAGE_PATH}**", wait_until="commit", timeout=_MANAGE_MS)
@@ -299,9 +325,10 @@ class Publication:
             note("the platform said yes, but the page did not go on to the works")
         return Submitted(item_id)
 
-    async def _look_for_challenge(self, refused: PublisherError) -> None:
-        if "验证" not in refused.detail:
-            return
+    async def _look_for_challenge(self, before: Sight) -> None:
+        """Raises where the page shows a challenge. Its own words for the refusal, in a toast, end the wait; the
+        platform's in the answer decide nothing, for what they are with a challenge was never captured.
+        """
         sight: Sight | None = None
         end = time.monotonic() + _CHALLENGE_SECONDS
         with contextlib.suppress(PlaywrightError):
@@ -310,26 +337,60 @@ class Publication:
                 if sight is None:
                     return
                 refuse_challenges(sight)
+                if any(toast not in before.toasts and "验证" not in toast for toast in sight.toasts):
+                    return
 
-    async def _verify_a_refused_click(
-        self, next_code: NextCode, answers: CreateAnswers
-    ) -> tuple[Locator, bool]:
-        """Passes the challenge that followed a refusal. (The button to click again, whether the page has sent
-        the work by itself instead, as some of the platform's pages do.)
+    async def _refusal(self, sight: Sight, before: Sight) -> PublisherError | None:
+        """What the page shows where it will not publish."""
+        try:
+            await refuse_strangers(self._page, sight)
+            refuse_challenges(sight)
+        except PublisherError as refused:
+            return refused
+        if sight.shows("no_declaration"):
+            return FormMismatch(
+                "The site wants a declaration for this work: give a claim_type.", field="claim_type"
+            )
+        for toast in sight.toasts:
+            if toast not in before.toasts and any(words in topics.squeeze(toast) for words in _REFUSALS):
+                return refusal(toast)
+        return None
+
+    async def _verify(self, next_code: NextCode, gate: PublishGate) -> Locator:
+        """Passes the challenge that came instead of a work. The button to click again, unless the page sends
+        the work by itself then, as some of the platform's pages do.
         """
-        challenge = Challenge(self._page, next_code)
-        sent = answers.sent
+        left = gate.left
+
+        async def give(phone: str | None) -> str:
+            gate.shut()
+            code = await next_code(phone)
+            gate.admit()  # With the right one the page may go on by itself.
+            return code
+
+        challenge = Challenge(self._page, give)
         try:
             async with asyncio.timeout(max(0.0, self._working_time())):
                 async with self._timeline.step("verification"):
                     await challenge.pass_by_sms()
-                resent = await answers.sends_more_than(sent, within=_RESEND_SECONDS)
-                return (PUBLISH.on(self._page).first if resent else await self._ready_to_click()), resent
+                return await self._clickable_or_sent(gate, left)
         except _PAGE_FAULTS as error:
             # With a right code the page may have sent the work without our seeing it.
-            if challenge.undecided or answers.sent > sent:
+            if challenge.undecided or gate.left > left:
                 raise OutcomeUnknown(f"After a code was given: {first_line(error)}") from error
             raise VerificationRequired(f"The site's panel for the SMS code: {first_line(error)}") from error
+
+    async def _clickable_or_sent(self, gate: PublishGate, left: int) -> Locator:
+        """Returns once the button takes clicks, or the page has sent more than `left` requests."""
+        ready = asyncio.create_task(self._ready_to_click())
+        sent = asyncio.create_task(gate.lets_more_than(left))
+        try:
+            await asyncio.wait({ready, sent}, return_when=asyncio.FIRST_COMPLETED)
+            return PUBLISH.on(self._page).first if sent.done() else ready.result()
+        finally:
+            ready.cancel()
+            sent.cancel()
+            await asyncio.gather(ready, sent, return_exceptions=True)
 
     async def _past_challenges(self, do: Callable[[], Awaitable[T]]) -> T:
         """Does it; again where the site asked for an SMS code first and was given one."""
@@ -346,7 +407,8 @@ class Publication:
     @contextlib.asynccontextmanager
     async def _step(self, name: str) -> AsyncIterator[Step]:
         """A step before the click: it ends before the worker's time does, however little the page responds, and
-        where it fails because the page shows something else altogether, it fails with that.
+        where it fails because the page shows something else altogether, or the session is over, it fails with
+        that.
         """
         async with self._timeline.step(name) as step:
             left = self._working_time()
@@ -355,16 +417,20 @@ class Publication:
             try:
                 async with asyncio.timeout(left):
                     yield step
-            except (PageChanged, PageTimeout, PlaywrightError, TimeoutError):
-                await self._say_what_else_is_shown()
+            except (FormMismatch, PageChanged, PageTimeout, PlaywrightError, TimeoutError):
+                await self._say_what_else_is_wrong()
                 raise
 
-    async def _say_what_else_is_shown(self) -> None:
-        with contextlib.suppress(PlaywrightError, TimeoutError):
-            async with asyncio.timeout(_CHALLENGE_SECONDS):
-                sight = await look(self._page)
-                refuse_strangers(sight)
-                refuse_challenges(sight)
+    async def _say_what_else_is_wrong(self) -> None:
+        """A session that is over shows as whatever failed for want of it, such as a cover that is not taken."""
+        with contextlib.suppress(PageChanged, PlaywrightError, TimeoutError):
+            async with asyncio.timeout(_EXPLANATION_SECONDS):
+                sight = await look_again(self._page, None, timeout_ms=_EXPLANATION_SECONDS * 1000)
+                if sight is not None:
+                    await refuse_strangers(self._page, sight)
+                    refuse_challenges(sight)
+                if await is_logged_in(self._page) is False:
+                    raise SessionExpired("The session is over: the site says that nobody is logged in.")
 
     async def _uploading(self, mark: str, progress: Progress) -> None:
         if self._upload is None:
@@ -373,16 +439,6 @@ class Publication:
 
     def _working_time(self) -> float:
         return self._deadline() - _RESERVE_SECONDS
-
-
-async def _intend(before_click: Callable[[], Awaitable[None]], answers: CreateAnswers) -> None:
-    """Awaits it. OutcomeUnknown where the page sends the work meanwhile, by itself."""
-    sent = answers.sent
-    try:
-        await before_click()
-    finally:
-        if answers.sent > sent:
-            raise OutcomeUnknown("The page sent the work by itself, before the click.")
 
 
 async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIterator[tuple[str, str]]:
@@ -416,18 +472,6 @@ async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIte
         asked, read = schedule.shanghai_text(work.publish_at), await schedule.read_schedule(page)
         if asked != read:
             yield "schedule_time", f"the schedule reads {read!r} instead of {asked!r} (Asia/Shanghai)"
-
-
-def _refuse_refusals(sight: Sight, before: Sight) -> None:
-    """Raises where the page shows that it will not publish. Its word counts while no request has been sent."""
-    refuse_challenges(sight)
-    if sight.shows("no_declaration"):
-        raise FormMismatch("The site wants a declaration for this work: give a claim_type.", field="claim_type")
-    if sight.shows("login") and not sight.shows("creator", "form"):
-        raise SessionExpired("The session ended before the work was sent.")
-    for toast in sight.toasts:
-        if toast not in before.toasts and any(words in topics.squeeze(toast) for words in _REFUSALS):
-            raise refusal(toast)
 
 
 async def _close_popover(popover: Locator) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.clock import SHANGHAI, utc_now
-from chalicelib.errors import FormMismatch, PageTimeout, ScheduleTooNear
+from chalicelib.errors import FormMismatch, PageChanged, PageTimeout, ScheduleTooNear
 from chalicelib.publishing.schedule import PLATFORM_EARLIEST, PLATFORM_LATEST
 from container.douyin.act import ACTION_MS, find, reaches
 from container.douyin.locators import (
@@ -49,7 +49,7 @@ async def set_schedule(page: Page, publish_at: datetime) -> None:
     for way in (_by_panel, _by_typing):
         try:
             await way(page, field, wanted)
-        except (PlaywrightTimeout, PageTimeout) as error:
+        except (PlaywrightTimeout, PageChanged, PageTimeout) as error:
             note(f"schedule: {way.__name__.strip('_')} failed: {first_line(error)}")
             await page.keyboard.press("Escape")
         if await _reads(field, wanted):

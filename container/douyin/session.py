@@ -1,4 +1,4 @@
-"""Whether the session is alive: told by what the page shows, never by how long it takes."""
+"""Whether the session is alive: told by what the page shows and the site says, never by how long it takes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,26 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from chalicelib.errors import CaptchaRequired, PageTimeout, SessionExpired, VerificationRequired
+from playwright.async_api import Error as PlaywrightError
+
+from chalicelib.errors import (
+    CaptchaRequired,
+    PageChanged,
+    PageTimeout,
+    SessionExpired,
+    VerificationRequired,
+)
+from container.douyin.login import fetch_profile
 from container.douyin.sight import Sight, look_again
+from container.evidence import note
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
+
+_TRIES = 2
+_ARRIVAL_MS = 5_000
+# A page that shows a login because it does not know yet who is there knows it by then.
+_SURE_SECONDS = 5.0
 
 
 async def ensure_logged_in(page: Page, *, timeout_ms: float) -> Sight:
@@ -35,7 +50,7 @@ async def _wait_for(page: Page, mark: str, *, timeout_ms: float, unchallenged: b
         sight = await look_again(page, sight, timeout_ms=left * 1000)
         if sight is None:
             break
-        refuse_strangers(sight)
+        await refuse_strangers(page, sight)
         if unchallenged:
             refuse_challenges(sight)
         if sight.shows(mark):
@@ -43,15 +58,56 @@ async def _wait_for(page: Page, mark: str, *, timeout_ms: float, unchallenged: b
     raise PageTimeout(f"The page showed nothing that is known within {timeout_ms / 1000:.0f} s.")
 
 
-def refuse_strangers(sight: Sight) -> None:
-    """SessionExpired where the page proves that nobody is logged in; a challenge in its place is told first."""
+async def refuse_strangers(page: Page, sight: Sight) -> None:
+    """SessionExpired where nobody is logged in; a challenge in its place is told first.
+
+    What looks like a login may be a page that does not know yet who is there, or a name that somebody gave
+    himself. So the site is asked. Where it answers something else, a login that stays on show decides.
+    """
     if sight.shows("creator", "form"):
         return
     refuse_challenges(sight)
-    if sight.shows("login"):
+    if not sight.shows("login"):
+        return
+    try:
+        logged_in = await is_logged_in(page)
+    except PageChanged:
+        logged_in = not await _stays(page, sight)
+    if logged_in is False:
         wanted = parse_qs(urlsplit(sight.url).query).get("redirect_url")
         how = f"the site went to its login page instead of {wanted[0]}" if wanted else "the page asks to log in"
         raise SessionExpired(f"The session is over: {how}.")
+    note("a login was on show for a moment, but the site did not say that the session is over")
+
+
+async def is_logged_in(page: Page) -> bool | None:
+    """Whether somebody is, by the site's own word; None where it gives none: a slow or broken network proves
+    nothing. PageChanged where its answer cannot be read.
+    """
+    for _ in range(_TRIES):
+        try:
+            await fetch_profile(page)
+        except SessionExpired:
+            return False
+        except PageTimeout:
+            return None
+        except PlaywrightError:
+            # On its way to another address, most likely: asked again where it arrives.
+            await look_again(page, None, timeout_ms=_ARRIVAL_MS)
+        else:
+            return True
+    return None
+
+
+async def _stays(page: Page, login: Sight) -> bool:
+    """Whether the login is still on show after a while."""
+    seen: Sight | None = login
+    end = time.monotonic() + _SURE_SECONDS
+    while seen is not None and (left := end - time.monotonic()) > 0:
+        if not seen.shows("login") or seen.shows("creator", "form"):
+            return False
+        seen = await look_again(page, seen, timeout_ms=left * 1000)
+    return True
 
 
 def refuse_challenges(sight: Sight) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
 
-from container.douyin.locators import MARKS, QR_DRAWING, QR_IMAGE, TOAST, Css, Target
+from container.douyin.locators import MARKS, OWN_WORDS, PANELS, QR_DRAWING, QR_IMAGE, TOAST, Css, Target
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -87,6 +87,8 @@ def _selectors(target: Target) -> list[str]:
     return [way.selector for way in target.ways if isinstance(way, Css)]
 
 
+_CREATORS_PAGE = ("creator", "form")
+
 _TABLE: dict[str, Any] = {
     "marks": [
         {
@@ -95,16 +97,20 @@ _TABLE: dict[str, Any] = {
             "selectors": mark.selectors,
             "hidden": mark.hidden,
             "slack": mark.slack,
+            "within": mark.within,
         }
         for mark in MARKS
     ],
+    "page": [selector for mark in MARKS if mark.name in _CREATORS_PAGE for selector in mark.selectors],
+    "own": OWN_WORDS,
+    "panels": PANELS,
     "images": _selectors(QR_IMAGE),
     "drawings": _selectors(QR_DRAWING),
     "toasts": _selectors(TOAST),
 }
 
-# A mark is shown where a line of the visible text holds one of its texts and little else, or where one of its
-# selectors leads to something visible. What the creator typed into an editor is not the site's text.
+# A mark is shown where a line of the site's own visible text holds one of its texts and little else, or where
+# one of its selectors leads to something visible.
 _LOOK = r"""
 (table) => {
   const squeeze = (text) => text.replace(/\s+/g, "");
@@ -115,21 +121,47 @@ _LOOK = r"""
       for (const node of document.querySelectorAll(selector)) if (visible(node)) return node;
     return null;
   };
-  let text = document.body ? document.body.innerText : "";
-  for (const editor of document.querySelectorAll('[contenteditable="true"]')) {
-    const typed = editor.innerText;
-    if (typed.trim()) text = text.replace(typed, () => "");
-  }
-  const lines = text.split("\n").map(squeeze).filter(Boolean);
-  const said = (mark) =>
-    mark.texts.some((t) => lines.some((line) => line.includes(t) && line.length <= t.length + mark.slack));
+  const outermost = (nodes) =>
+    nodes.filter((node) => !nodes.some((other) => other !== node && other.contains(node)));
+  const all = (selectors, scope = document) => [...scope.querySelectorAll(selectors.join())];
+  const linesOf = (node) => (node ? node.innerText : "").split("\n").map(squeeze).filter(Boolean);
+  // A region that holds a part of the page that we know is more than somebody's words.
+  const known = all([...table.page, ...table.panels]);
+  const own = outermost(all(table.own)).filter(
+    (region) =>
+      visible(region) &&
+      (region.isContentEditable ||
+        (region.innerText.length <= 300 && !known.some((node) => region !== node && region.contains(node)))));
+  const without = (lines, regions) => {
+    const left = [...lines];
+    for (const line of regions.flatMap(linesOf)) {
+      const at = left.indexOf(line);
+      if (at >= 0) left.splice(at, 1);
+    }
+    return left;
+  };
+  const lines = linesOf(document.body);
+  const page = first(table.page);
+  const panels = page
+    ? outermost([...[...document.body.children].filter((node) => !node.contains(page)), ...all(table.panels)])
+    : [];
+  const inPanels = own.filter((region) => panels.some((panel) => panel.contains(region)));
+  const site = without(lines, own);
+  const read = {
+    anything: lines,
+    page: site,
+    panels: page ? without(panels.filter(visible).flatMap(linesOf), inPanels) : site,
+  };
+  const says = (mark, text) =>
+    read[mark.within].some((line) => line.includes(text) && line.length <= text.length + mark.slack);
+  const said = (mark) => mark.texts.some((text) => says(mark, text));
   const there = (mark) => mark.hidden.some((selector) => document.querySelector(selector));
   const marks = table.marks
     .filter((mark) => said(mark) || first(mark.selectors) || there(mark))
     .map((mark) => mark.name);
-  const all = lines.join("\n");
-  const percent = /上传中\D{0,3}(\d{1,3})%/.exec(all);
-  const phone = /1\d{2}\*{4,6}\d{2,4}/.exec(all);
+  const text = site.join("\n");
+  const percent = /上传中\D{0,3}(\d{1,3})%/.exec(text);
+  const phone = /1\d{2}\*{4,6}\d{2,4}/.exec(text);
   const image = first(table.images);
   const drawing = image ? null : first(table.drawings);
   const toasts = [...new Set(table.toasts.flatMap((s) => [...document.querySelectorAll(s)]).filter(visible)

@@ -24,6 +24,8 @@ _OPEN_MS = 30_000
 # An upload of which nothing has been heard for so long does not move any more.
 _SILENCE_SECONDS = 120.0
 _RETRIES = 2
+# Kept of the worker's time, so that an upload that it ends is canceled.
+_CANCEL_SECONDS = 5.0
 
 
 async def open_upload_page(page: Page, origin: str) -> None:
@@ -50,7 +52,7 @@ async def choose_video(page: Page, video: Path) -> None:
         sight = await look_again(page, sight, timeout_ms=left * 1000)
         if sight is None:
             break
-        refuse_strangers(sight)
+        await refuse_strangers(page, sight)
         if sight.path != UPLOAD_PATH or sight.percent is not None or sight.shows("form", "uploaded"):
             return
         refusal = [toast for toast in sight.toasts if any(word in toast for word in ("不支持", "超过", "失败"))]
@@ -75,11 +77,11 @@ class UploadWatch:
         again and again, SessionExpired, CaptchaRequired and VerificationRequired where the page says so.
         """
         sight: Sight | None = None
-        while (left := min(self._deadline(), _SILENCE_SECONDS)) > 0:
+        while (left := min(self._deadline() - _CANCEL_SECONDS, _SILENCE_SECONDS)) > 0:
             sight = await look_again(self._page, sight, timeout_ms=left * 1000)
             if sight is None:
                 break
-            refuse_strangers(sight)
+            await refuse_strangers(self._page, sight)
             refuse_challenges(sight)
             if sight.percent is not None:
                 await progress(sight.percent)

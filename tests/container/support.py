@@ -126,6 +126,7 @@ async def visit(
     *,
     session: dict[str, Any] | None = None,
     next_code: NextCode | None = None,
+    seconds: float = _SECONDS,
 ) -> AsyncIterator[Visit]:
     """A page with a session (a fresh one unless given), nowhere yet."""
     async with browser.context(storage_state=session or site.log_in()) as context:
@@ -135,7 +136,7 @@ async def visit(
         async def keep(entry: dict[str, Any]) -> None:
             entries.append(entry)
 
-        end = time.monotonic() + _SECONDS
+        end = time.monotonic() + seconds
         timeline = Timeline(keep)
         publication = Publication(page, site.origin, timeline, lambda: end - time.monotonic(), next_code)
         yield Visit(page, publication, timeline, entries)

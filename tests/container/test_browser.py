@@ -6,6 +6,7 @@ import asyncio
 import http.server
 import os
 import signal
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,6 +212,28 @@ def test_a_browser_that_does_not_exist_is_a_matter_of_configuration(run: Run) ->
 def test_a_browser_that_does_not_come_up_fails_as_such(run: Run) -> None:
     with pytest.raises(BrowserFailed):
         run(Browser("/bin/false", allowed_hosts=()).start())
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("executable", ["/bin/false", "/nowhere/chromium"])
+def test_a_launch_that_fails_leaves_no_process_behind(run: Run, executable: str) -> None:
+    before = module._drivers()
+    with pytest.raises((BrowserFailed, ConfigurationError)):
+        run(Browser(executable, allowed_hosts=()).start())
+    assert not [pid for pid in module._drivers() - before if _alive(pid)]
+
+
+@pytest.mark.system
+def test_a_killed_browser_leaves_no_files_behind(
+    run: Run, chromium_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    browser = Browser(chromium_path, allowed_hosts=())
+    run(browser.start())
+    assert list(tmp_path.iterdir())
+    browser.kill()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def _use(browser: Browser) -> None:

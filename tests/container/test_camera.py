@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import segno
 
+from chalicelib.errors import VerificationRequired
 from container.browser import open_page
 from container.camera import MAX_BYTES, photograph
-from tests.container.support import open_form, visit
+from container.douyin.publish import Work
+from tests.container.support import COVER, VIDEO, open_form, publish, visit
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -61,6 +63,14 @@ async def _look(browser: Browser, site: Site, body: str, script: str = "") -> tu
             await page.evaluate(script)
         picture = await photograph(page)
         return picture, await _pixels(page, picture) if picture else {}
+
+
+# The code in red, the words beside it in green; what else the site shows in red is hidden.
+_RED_CODE = """
+.uc-ui-verify_qrcode svg, .uc-ui-verify_qrcode svg * { background: red; fill: red; stroke: red }
+.second-verify-text { background: rgb(0, 160, 0) }
+body > :not(#uc-second-verify) { visibility: hidden }
+"""
 
 
 def _qr() -> str:
@@ -145,6 +155,31 @@ def test_the_stand_ins_login_is_never_photographed(
             return await photograph(page)
 
     assert run(go()) == b""
+
+
+@pytest.mark.parametrize("at", ["enter", "publish"])
+def test_a_look_at_the_face_leaves_a_picture_without_its_code(
+    run: Run, browser: Browser, site: Site, at: str
+) -> None:
+    site.scenario(second_verification=at, verification="face")
+
+    async def go() -> dict[str, Any]:
+        async with visit(browser, site) as visited:
+            pictures: list[bytes] = []
+
+            async def keep(_: str) -> None:
+                await visited.page.add_style_tag(content=_RED_CODE)
+                pictures.append(await photograph(visited.page))
+
+            visited.timeline.camera = keep
+            with pytest.raises(VerificationRequired, match="face"):
+                await publish(visited, Work(VIDEO, "看脸", cover=COVER, claim_type="内容由AI生成"))
+            assert (await _pixels(visited.page, await visited.page.screenshot(type="jpeg")))["red"] > 5_000
+            return await _pixels(visited.page, pictures[0])
+
+    seen = run(go())
+    assert seen["red"] == 0
+    assert seen["green"] > 100
 
 
 def test_the_whole_form_is_on_its_picture(run: Run, browser: Browser, site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from typing import get_args
@@ -11,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import (
-    CaptchaRequired,
     OutcomeUnknown,
     PageChanged,
     PlatformBusy,
@@ -21,10 +21,9 @@ from chalicelib.errors import (
 from container.douyin import locators
 from container.douyin.answer import item_id_of
 from container.douyin.declaration import CHOICES, Dialog
-from container.douyin.session import refuse_strangers
-from container.douyin.sight import Sight
 from container.douyin.topics import squeeze
 from container.douyin.works import parse_works
+from tests.conftest import ROOT
 
 # Captured class names end in six letters or digits of the site's build: coverControl-CjlzqC.
 _HASHED = re.compile(r"[A-Za-z]-(?=[A-Za-z0-9_]*[A-Z0-9_])[A-Za-z0-9_]{6}(?![A-Za-z0-9_-])")
@@ -36,6 +35,20 @@ def test_every_locator_says_what_for_and_where_it_was_seen() -> None:
         assert target.purpose
         assert target.source[0] in "FP?", target.purpose
         assert len(set(target.ways)) == len(target.ways), target.purpose
+
+
+def test_nothing_in_the_container_waits_for_time_to_pass() -> None:
+    modules = sorted((ROOT / "container").rglob("*.py"))
+    assert len(modules) > 20
+    assert [path.name for path in modules if _sleeps(path.read_text("utf-8"))] == []
+    assert _sleeps("await asyncio.sleep(1)")
+    assert _sleeps("await page.wait_for_timeout(500)")
+
+
+def _sleeps(source: str) -> bool:
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = {getattr(function, "attr", getattr(function, "id", "")) for function in called}
+    return not names.isdisjoint({"sleep", "wait_for_timeout"})
 
 
 def test_purposes_are_unique() -> None:
@@ -95,24 +108,6 @@ def test_a_repost_always_says_from_where() -> None:
         assert all(choice and choice.source == "取材站外" for choice in CHOICES[claim_type].values())
 
 
-def test_login_text_is_a_proof_only_where_no_creator_is_shown() -> None:
-    with pytest.raises(SessionExpired, match="instead of https://creator"):
-        refuse_strangers(
-            _sight(
-                "login", url="https://x/?redirect_url=https%3A%2F%2Fcreator.douyin.com%2Fcreator-micro%2Fhome"
-            )
-        )
-    with pytest.raises(SessionExpired, match="asks to log in"):
-        refuse_strangers(_sight("login"))
-    refuse_strangers(_sight("login", "creator"))
-    refuse_strangers(_sight())
-
-
-def test_a_captcha_is_told_apart_from_a_session_that_is_over() -> None:
-    with pytest.raises(CaptchaRequired):
-        refuse_strangers(_sight("login", "captcha"))
-
-
 def test_works_keep_their_ids_and_times() -> None:
     (work,) = parse_works(
         '{"status_code":0,"aweme_list":[{"aweme_id":7412345678901234567,"desc":"标题 简介",'
@@ -137,16 +132,3 @@ def test_the_works_list_of_nobody_is_a_session_that_is_over() -> None:
 def test_invisible_characters_make_no_difference(characters: list[str]) -> None:
     text = "".join(characters)
     assert squeeze(text) == "".join(character for character in text if character in "一二#")
-
-
-def _sight(*marks: str, url: str = "https://creator.douyin.com/creator-micro/content/upload") -> Sight:
-    return Sight(
-        url=url,
-        marks=frozenset(marks),
-        percent=None,
-        qr=None,
-        qr_is_image=False,
-        phone=None,
-        toasts=(),
-        signature="",
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import (
     CaptchaRequired,
@@ -24,12 +27,14 @@ from chalicelib.errors import (
 from container.douyin import act
 from container.douyin import publish as driver
 from container.douyin.cover import empty_slots, set_cover
+from container.douyin.locators import MARKS
 from container.douyin.publish import Publication, Work
 from container.douyin.session import ensure_logged_in
+from container.douyin.sight import look
 from container.douyin.works import list_works
 from container.evidence import Timeline
 from container.sniff import sniff
-from tests.container.support import COVER, VIDEO, held, open_form, prepare, publish, visit
+from tests.container.support import COVER, VIDEO, open_form, prepare, publish, visit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,6 +145,44 @@ def test_a_slow_page_proves_nothing(run: Run, browser: Browser, site: Site) -> N
     run(go())
 
 
+@pytest.mark.parametrize("drift", ["off", "wrappers", "tags"])
+def test_a_creator_may_call_himself_and_write_what_the_site_says_of_obstacles(
+    run: Run, browser: Browser, site: Site, drift: str
+) -> None:
+    words = [text for mark in MARKS for text in mark.texts]
+    site.scenario(drift=drift)
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            site.scenario(nickname=f"{words[0]}小王")
+            await prepare(visited, Work(VIDEO, "安全验证", cover=COVER, description="\n".join(words)))
+            page = visited.page
+            known = (await look(page)).marks
+            assert known >= {"form", "uploaded"}
+            for text in words:
+                await page.evaluate(_RENAME, text)
+                assert (await look(page)).marks - {"login", "creator"} == known - {"login", "creator"}, text
+            site.scenario(nickname="刷脸")
+            await visited.publication.submit(_agree)
+
+    run(go())
+    assert len(site.works()) == 1
+
+
+@pytest.mark.parametrize("nickname", ["人脸识别小王", "登录/注册", "未添加自主声明", "上传失败"])
+def test_no_nickname_keeps_an_account_from_publishing(
+    run: Run, browser: Browser, site: Site, nickname: str
+) -> None:
+    site.scenario(nickname=nickname)
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await publish(visited, _WORK)
+
+    run(go())
+    assert len(site.works()) == 1
+
+
 def test_an_upload_that_fails_is_begun_again(run: Run, browser: Browser, site: Site) -> None:
     site.scenario(upload="fail_once")
 
@@ -203,9 +246,7 @@ def test_a_page_that_goes_away_after_the_click_leaves_the_outcome_unknown(
     run(go())
 
 
-def test_an_answer_that_cannot_be_held_is_read_after_the_page_has_it(
-    run: Run, browser: Browser, site: Site
-) -> None:
+def test_an_item_id_that_is_a_number_keeps_its_digits(run: Run, browser: Browser, site: Site) -> None:
     async def answer(route: Route) -> None:
         await route.fulfill(json={"status_code": 0, "item_id": 7412345678901234567})
 
@@ -217,37 +258,133 @@ def test_an_answer_that_cannot_be_held_is_read_after_the_page_has_it(
     assert run(go()).item_id == "7412345678901234567"
 
 
-def test_a_refusal_is_no_proof_while_another_request_is_unanswered(
-    run: Run, browser: Browser, site: Site
-) -> None:
-    site.scenario(publish="rejected")
+@pytest.mark.parametrize("way", ["fetch", "frame", "worker", "beacon", "keepalive"])
+def test_no_way_out_of_the_page_leads_past_the_gate(run: Run, browser: Browser, site: Site, way: str) -> None:
+    url = f"{site.origin}/web/api/media/aweme/create_v2/"
 
     async def go() -> None:
         async with visit(browser, site) as visited:
-            await visited.page.context.add_init_script(_TWICE)
-            await prepare(visited, _WORK)
-            async with held(visited.page, "**/create_v2/?again"):
-                with pytest.raises(OutcomeUnknown, match="more than once"):
-                    await visited.publication.submit(_agree)
+            await visited.publication.open_upload()
+            async with visited.page.expect_event("requestfailed", lambda request: request.url == url):
+                await visited.page.evaluate(_WAYS_OUT[way], url)
 
     run(go())
+    assert site.publish_requests() == 0
 
 
-def test_a_page_that_sends_the_work_before_the_click_leaves_the_outcome_unknown(
-    run: Run, browser: Browser, site: Site
+def test_an_answer_that_takes_its_time_is_waited_for(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(publish="slow:2500")
+
+    async def go() -> Submitted:
+        async with visit(browser, site) as visited:
+            return await publish(visited, _WORK)
+
+    submitted = run(go())
+    assert [work["item_id"] for work in site.works()] == [submitted.item_id]
+
+
+@pytest.mark.parametrize("how", ["crash", "kill"])
+@pytest.mark.parametrize(
+    ("moment", "request_path"),
+    [("upload", "/upload/v1/"), ("fill", "/imagex/upload"), ("click", "/create_v2/")],
+    ids=["while-uploading", "while-filling", "after-the-click"],
+)
+def test_a_browser_that_dies_is_a_safe_retry_before_the_click_and_unknown_after_it(
+    run: Run, browser: Browser, site: Site, moment: str, request_path: str, how: str
 ) -> None:
-    async def go() -> None:
+    site.scenario(popovers="off", upload="slow:500", publish="slow:60000")
+
+    async def go() -> PublisherError:
+        async with visit(browser, site) as visited:
+            devtools = await visited.page.context.new_cdp_session(visited.page)
+
+            async def die(request: Request) -> None:
+                if request_path not in request.url:
+                    return
+                if how == "kill":
+                    browser.kill()
+                else:
+                    with contextlib.suppress(PlaywrightError):
+                        await devtools.send("Page.crash")
+
+            visited.page.on("request", die)
+            with pytest.raises(PublisherError) as caught:
+                await publish(visited, _WORK)
+            return caught.value
+
+    error: PublisherError = run(go())
+    if moment == "click":
+        assert isinstance(error, OutcomeUnknown)
+    else:
+        assert error.retryable
+        assert site.publish_requests() == 0
+
+
+def test_what_the_page_sends_without_a_click_does_not_leave_it(run: Run, browser: Browser, site: Site) -> None:
+    async def go() -> Submitted:
         async with visit(browser, site) as visited:
             await prepare(visited, _WORK)
+            assert await visited.page.evaluate(_SEND) == "TypeError: Failed to fetch"
 
             async def intend() -> None:
                 await visited.page.evaluate(_SEND)
 
-            with pytest.raises(OutcomeUnknown, match="before the click"):
-                await visited.publication.submit(intend)
+            submitted = await visited.publication.submit(intend)
+            await visited.page.evaluate(_SEND)
+            return submitted
+
+    submitted = run(go())
+    assert [work["item_id"] for work in site.works()] == [submitted.item_id]
+    assert site.publish_requests() == 1
+
+
+def test_a_click_lets_one_request_leave_however_often_the_page_sends_it(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            await visited.page.context.add_init_script(_TWICE)
+            await publish(visited, _WORK)
 
     run(go())
-    assert site.publish_requests() == 1
+    assert (len(site.works()), site.publish_requests()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected", "requests"),
+    [
+        ({"sends_late": "toast"}, PlatformRejected, 0),
+        ({"sends_late": "captcha", "captcha": "publish"}, CaptchaRequired, 1),
+        ({"sends_late": "captcha", "captcha": "publish", "challenge_at": "click"}, CaptchaRequired, 0),
+    ],
+    ids=["toast", "captcha-in-the-answer", "captcha-before-the-request"],
+)
+def test_a_page_that_sends_the_work_after_it_has_refused_is_stopped(
+    run: Run, browser: Browser, site: Site, scenario: dict[str, str], expected: type[Exception], requests: int
+) -> None:
+    """As long as it lives: until the failure has its picture."""
+    site.scenario(**scenario)
+
+    async def go() -> None:
+        async with visit(browser, site) as visited:
+            sent_late = asyncio.Event()
+
+            def ended(request: Request) -> None:
+                if "create_v2" in request.url:
+                    sent_late.set()
+
+            async def photograph(_: str) -> None:
+                visited.page.on("requestfailed", ended)
+                visited.page.on("requestfinished", ended)
+                await sent_late.wait()
+
+            await prepare(visited, _WORK)
+            visited.timeline.camera = photograph
+            with pytest.raises(expected):
+                await visited.publication.submit(_agree)
+
+    run(go())
+    assert (site.works(), site.publish_requests()) == ([], requests)
 
 
 def test_an_unfinished_video_of_an_earlier_visit_is_dropped(run: Run, browser: Browser, site: Site) -> None:
@@ -422,7 +559,32 @@ window.fetch = (url, options) => {
 };
 """
 
-_SEND = "() => fetch('/web/api/media/aweme/create_v2/', {method: 'POST', body: '{}'}).then(() => {})"
+# As the header and the preview of the post page show it.
+_RENAME = """
+(name) => {
+  [...document.querySelectorAll("header *")].at(-1).textContent = name;
+  [...document.querySelectorAll('[class*="phone-preview"] *')].at(-1).textContent = `@${name}`;
+}
+"""
+
+_SEND = """
+() => fetch('/web/api/media/aweme/create_v2/', {method: 'POST', body: '{}'}).then(() => "sent", String)
+"""
+
+_WAYS_OUT = {
+    "fetch": "(url) => void fetch(url, {method: 'POST'}).catch(() => {})",
+    "keepalive": "(url) => void fetch(url, {method: 'POST', keepalive: true}).catch(() => {})",
+    "beacon": "(url) => void navigator.sendBeacon(url, '{}')",
+    "frame": """(url) => {
+      const frame = document.createElement("iframe");
+      document.body.append(frame);
+      void frame.contentWindow.fetch(url, {method: "POST"}).catch(() => {});
+    }""",
+    "worker": """(url) => {
+      const script = `fetch(${JSON.stringify(url)}, {method: "POST"})`;
+      new Worker(URL.createObjectURL(new Blob([script], {type: "text/javascript"})));
+    }""",
+}
 
 _CAPTCHA = """
 () => {

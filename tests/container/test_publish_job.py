@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from chalicelib.accounts.store import AccountStore, Profile
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import from_rfc3339, to_rfc3339, utc_now
+from chalicelib.errors import LoginRequired
 from chalicelib.evidence import EvidenceStore
 from chalicelib.publishing import states
 from chalicelib.publishing.dispatch import Dispatcher
@@ -24,6 +25,7 @@ from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.task import Submission, Task
 from chalicelib.settings import Settings
 from chalicelib.unsealing import Unsealer
+from container.douyin import act, locators, upload
 from container.douyin.publish import Publication
 from container.douyin.works import list_works
 from container.jobs.publish import BACKOFF, CLICK_SECONDS, run_task
@@ -150,6 +152,47 @@ def test_a_write_that_fails_around_the_click_neither_doubles_nor_loses_the_work(
         assert settled.result is not None
         assert settled.result["item_id"] == work["item_id"]
     assert site.publish_requests() <= 1
+
+
+def test_a_site_that_is_slow_costs_an_attempt_and_no_login(
+    bench: Bench, site: Site, task: Task, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "_OPEN_MS", 500)
+    site.scenario(pace=5000)
+
+    bench.publish(task)
+
+    waiting = bench.store.get(task.id)
+    assert (waiting.state, waiting.attempts) == (State.QUEUED, 1)
+    bench.worker.accounts.get(account).require_login()
+
+
+def test_a_session_that_is_over_costs_the_login(bench: Bench, site: Site, task: Task, account: str) -> None:
+    site.scenario(session_dies="at_cover")
+
+    bench.publish(task)
+
+    ended = bench.store.get(task.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error["code"]) == (State.FAILED, "account.session_expired")
+    with pytest.raises(LoginRequired):
+        bench.worker.accounts.get(account).require_login()
+
+
+def test_a_page_that_has_changed_is_tried_once(
+    bench: Bench, site: Site, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Half of it, in which nothing may move, begins when the last toast has gone.
+    monkeypatch.setattr(act, "ACTION_MS", 7_000)
+    site.scenario(drift="removed")
+
+    bench.publish(task)
+
+    ended = bench.store.get(task.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error["code"]) == (State.FAILED, "platform.page_changed")
+    assert locators.SETTING.purpose in ended.error["detail"]
+    assert (ended.attempts, site.publish_requests()) == (0, 0)
 
 
 def test_the_jobs_intent_knows_the_list_and_the_length_of_the_video(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import struct
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import (
     CaptchaRequired,
@@ -21,15 +23,17 @@ from chalicelib.errors import (
     SessionExpired,
 )
 from container.browser import open_page
-from container.douyin import act, topics, upload
+from container.douyin import act, ask, locators, session, topics, upload
 from container.douyin.login import QrLogin, QrState
 from container.douyin.publish import Work
 from container.douyin.works import list_works
 from container.evidence import Timeline
 from local.standins.douyin.scenario import SWITCHES
-from tests.container.support import COVER, VIDEO, XIAOMAN, held, prepare, publish, visit
+from tests.container.support import COVER, VIDEO, XIAOMAN, held, open_form, prepare, publish, visit
 
 if TYPE_CHECKING:
+    from playwright.async_api import Route
+
     from container.browser import Browser
     from tests.container.conftest import Run
     from tests.container.support import Site, Visit
@@ -152,10 +156,14 @@ def test_each_refusal_is_told_in_the_platforms_words(run: Run, browser: Browser,
         ({"session_dies": "during_upload"}, {"start_upload", "wait_form"}),
         ({"session_dies": "during_upload", "logged_out": "stay"}, {"start_upload", "wait_form"}),
         ({"session_dies": "during_upload", "form": "early"}, {"title", "description", "cover", "wait_form"}),
+        ({"session_dies": "at_cover"}, {"cover", "read_back"}),
         ({"session_dies": "at_publish"}, {"submit"}),
         ({"session_dies": "at_publish", "logged_out": "stay"}, {"submit"}),
     ],
-    ids=["upload-redirect", "upload-in-place", "while-filling", "publish-redirect", "publish-in-place"],
+    ids=[
+        *("upload-redirect", "upload-in-place", "while-filling", "cover-toast"),
+        *("publish-redirect", "publish-in-place"),
+    ],
 )
 def test_a_session_that_ends_on_the_way_is_proved(
     run: Run,
@@ -189,6 +197,115 @@ def test_a_network_that_is_slow_is_no_session_that_is_over(
     run(go())
 
 
+def test_a_login_that_shows_for_a_moment_is_no_session_that_is_over(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    site.scenario(login_flash="on")
+
+    async def go() -> list[str]:
+        async with visit(browser, site) as visited:
+            await publish(visited, _PLAIN)
+            return visited.notes
+
+    assert any("a login was on show for a moment" in note for note in run(go()))
+    assert len(site.works()) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "flash", "expected"),
+    [
+        ({"status_code": 4031}, "on", None),
+        ({"status_code": 4031}, "off", SessionExpired),
+        (None, "off", PageTimeout),
+    ],
+    ids=["unreadable-and-gone-again", "unreadable-and-stays", "no-answer"],
+)
+def test_where_the_site_does_not_say_who_is_there_only_a_login_that_stays_is_a_proof(
+    run: Run,
+    browser: Browser,
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, int] | None,
+    flash: str,
+    expected: type[PublisherError] | None,
+) -> None:
+    monkeypatch.setattr(ask, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(session, "_SURE_SECONDS", 2.0)
+    monkeypatch.setattr(upload, "_OPEN_MS", 5_000)
+    site.scenario(login_flash=flash, logged_out="stay")
+    stranger: dict[str, Any] = {"cookies": [], "origins": []}
+
+    async def reply(route: Route) -> None:
+        if answer is not None:
+            await route.fulfill(json=answer)
+
+    async def go() -> None:
+        async with visit(browser, site, session=stranger if flash == "off" else None) as visited:
+            await visited.page.route("**/user/info/", reply)
+            with pytest.raises(expected) if expected else contextlib.nullcontext():
+                await visited.publication.open_upload()
+
+    run(go())
+
+
+def test_a_step_that_fails_on_the_way_to_the_login_page_is_a_session_that_is_over(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is between two documents at the moment when one asks what it shows."""
+    monkeypatch.setattr(act, "ACTION_MS", 500)
+    site.scenario(popovers="off")
+
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            page = visited.page
+            site.post("/admin/logout", {"user": XIAOMAN})
+            await page.evaluate("document.body.replaceChildren()")
+
+            async def leave(route: Route) -> None:
+                await page.evaluate("void setTimeout(() => location.assign('/?redirect_url=x'))")
+                with contextlib.suppress(PlaywrightError):  # Its page may be gone.
+                    await route.abort()
+
+            await page.route("**/user/info/", leave, times=1)
+            with pytest.raises(SessionExpired) as caught:
+                await visited.publication.fill(_PLAIN)
+            assert caught.value.context["step"] == "title"
+
+    run(go())
+
+
+def test_what_the_site_has_removed_is_a_page_that_has_changed(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(act, "ACTION_MS", 1_500)
+    site.scenario(drift="removed")
+
+    async def go() -> PublisherError:
+        async with open_form(browser, site) as visited:
+            with pytest.raises(PublisherError) as caught:
+                await visited.publication.fill(_PLAIN)
+            return caught.value
+
+    error: PublisherError = run(go())
+    assert (error.code, error.retryable) == ("platform.page_changed", False)
+    assert locators.SETTING.purpose in error.detail
+
+
+def test_what_is_not_there_while_the_page_still_moves_is_late_not_gone(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(act, "ACTION_MS", 1_500)
+    site.scenario(drift="removed")
+
+    async def go() -> None:
+        async with open_form(browser, site) as visited:
+            await visited.page.evaluate("void setInterval(() => { document.title += '.' }, 100)")
+            with pytest.raises(PageTimeout, match=locators.SETTING.purpose):
+                await visited.publication.fill(_PLAIN)
+
+    run(go())
+
+
 @pytest.mark.parametrize("form", ["late", "early"])
 def test_an_upload_that_stalls_is_canceled(
     run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, form: str
@@ -203,6 +320,20 @@ def test_an_upload_that_stalls_is_canceled(
             with pytest.raises(PageTimeout, match="stands still"):
                 await _finish_upload(visited)
             assert visited.page.url.endswith(upload.UPLOAD_PATH)
+            return visited
+
+    assert "the upload stood still; it was canceled" in run(go()).notes
+
+
+def test_an_upload_that_outlasts_the_worker_is_canceled(run: Run, browser: Browser, site: Site) -> None:
+    site.scenario(upload="stall", popovers="off")
+
+    async def go() -> Visit:
+        async with visit(browser, site, seconds=20.0) as visited:
+            await visited.publication.open_upload()
+            await visited.publication.start_upload(VIDEO)
+            with pytest.raises(PageTimeout, match="did not end before the worker's time did"):
+                await _finish_upload(visited)
             return visited
 
     assert "the upload stood still; it was canceled" in run(go()).notes

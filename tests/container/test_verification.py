@@ -14,7 +14,6 @@ from chalicelib.errors import (
     VerificationRequired,
 )
 from container.douyin import act, verification
-from container.douyin import publish as driver
 from container.douyin.publish import Work
 from tests.container.support import COVER, VIDEO, held, prepare, publish, visit
 
@@ -30,9 +29,7 @@ _WORK = Work(video=VIDEO, title="身份验证", cover=COVER, claim_type="内容�
 _PHONE = "183******91"
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "_RESEND_SECONDS", 0.5)
+_SEND = "() => fetch('/web/api/media/aweme/create_v2/', {method: 'POST', body: '{}'}).then(() => {})"
 
 
 class NobodyAnsweredError(VerificationRequired):
@@ -91,6 +88,42 @@ def test_a_code_lets_the_refused_click_be_made_again_with_an_intent_of_its_own(
     assert not any(site_code in str(visited.entries) for site_code in phone_codes(site))
 
 
+@pytest.mark.parametrize("after", ["form", "resend"])
+def test_a_challenge_that_its_answer_does_not_name_is_known_by_its_panel(
+    run: Run, browser: Browser, site: Site, after: str
+) -> None:
+    site.scenario(second_verification="publish", challenge_words="none", after_verification=after)
+    phone = Phone(site)
+
+    async def go() -> Submitted:
+        async with visit(browser, site, next_code=phone.next_code) as visited:
+            return await publish(visited, _WORK)
+
+    submitted = run(go())
+    assert [work["item_id"] for work in site.works()] == [submitted.item_id]
+    assert phone.asked == [_PHONE]
+    assert site.publish_requests() == 2
+
+
+@pytest.mark.parametrize("after", ["form", "resend"])
+def test_a_challenge_before_anything_was_sent_is_passed_like_any_other(
+    run: Run, browser: Browser, site: Site, after: str
+) -> None:
+    site.scenario(second_verification="publish", challenge_at="click", after_verification=after)
+    phone, intent = Phone(site), Intent(site)
+
+    async def go() -> Submitted:
+        async with visit(browser, site, next_code=phone.next_code) as visited:
+            await prepare(visited, _WORK)
+            return await visited.publication.submit(intent.write)
+
+    submitted = run(go())
+    assert [work["item_id"] for work in site.works()] == [submitted.item_id]
+    assert phone.asked == [_PHONE]
+    assert site.publish_requests() == 1
+    assert after == "resend" or intent.requests == [0, 0]
+
+
 def phone_codes(site: Site) -> list[str]:
     """Codes that are still good: none, once they were used."""
     return [message["code"] for message in site.get("/phone/api/sms")]
@@ -124,6 +157,28 @@ def test_a_second_click_needs_its_intent(run: Run, browser: Browser, site: Site)
 
     run(go())
     assert (site.works(), site.publish_requests()) == ([], 1)
+
+
+def test_an_intent_that_fails_when_the_page_has_sent_the_work_proves_nothing(
+    run: Run, browser: Browser, site: Site
+) -> None:
+    site.scenario(second_verification="publish")
+
+    async def go() -> None:
+        async with visit(browser, site, next_code=Phone(site).next_code) as visited:
+            intents: list[str] = []
+
+            async def intend() -> None:
+                intents.append("intent")
+                if len(intents) == 2:
+                    await visited.page.evaluate(_SEND)
+                    raise NoTimeLeft
+
+            await prepare(visited, _WORK)
+            with pytest.raises(OutcomeUnknown, match="once more than it was answered"):
+                await visited.publication.submit(intend)
+
+    run(go())
 
 
 def test_nobody_gives_a_code(run: Run, browser: Browser, site: Site) -> None:

@@ -14,7 +14,10 @@ import pytest
 from container.points import POINTS, reach
 from tests.conftest import ROOT
 
-JOBS = [Path(ROOT / "container" / "jobs" / name) for name in ("claim.py", "publish.py", "reconcile.py")]
+CONTAINER = Path(ROOT / "container")
+JOBS = [
+    CONTAINER / path for path in ("jobs/claim.py", "jobs/publish.py", "douyin/publish.py", "jobs/reconcile.py")
+]
 
 
 CODE = """

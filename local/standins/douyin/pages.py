@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from . import declarations, passport, upload
-from .site import json_object, logged_out, origin_of, session_of, site_of
+from .site import json_object, logged_out, session_of, site_of
 from .users import USERS
 
 _HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ async def config(request: Request) -> Response:
     uid = session.user.uid if session else ""
     scenario = site.scenario.all(uid)
     answer = {
-        "user": session.user.profile(origin_of(request)) if session else None,
+        "user": passport.profile(request, session) if session else None,
         "scenario": scenario,
         "salt": site.salt if scenario["hashes"] == "random" else "",
         "seen": sorted(session.seen) if session else [],

@@ -139,7 +139,22 @@ async def user_info(request: Request) -> Response:
     session = session_of(request)
     if session is None:
         return logged_out()
-    return JSONResponse({"status_code": 0, "status_msg": "", "user": session.user.profile(origin_of(request))})
+    return JSONResponse({"status_code": 0, "status_msg": "", "user": profile(request, session)})
+
+
+async def ask_before_publish(request: Request) -> Response:
+    """What a page that asks before it sends a work has to ask for: a challenge, or ``{}``."""
+    session = session_of(request)
+    if session is None:
+        return logged_out()
+    return JSONResponse(publish_challenge(site_of(request), session) or {})
+
+
+def profile(request: Request, session: Session) -> dict[str, Any]:
+    """The account as the site tells it, under the name that it gave itself."""
+    told = session.user.profile(origin_of(request))
+    nickname = site_of(request).scenario.value("nickname", session.user.uid)
+    return told | ({"nickname": nickname} if nickname else {})
 
 
 def find_qr(site: Site, token: str) -> Row | None:
@@ -276,4 +291,5 @@ routes = [
     Route("/passport/web/validate_code/", validate_code, methods=["POST"]),
     Route("/passport/web/solve_captcha/", solve_captcha, methods=["POST"]),
     Route("/web/api/media/user/info/", user_info),
+    Route("/site/publish_challenge", ask_before_publish),
 ]

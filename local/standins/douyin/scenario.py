@@ -74,6 +74,27 @@ SWITCHES: Mapping[str, Switch] = {
     ),
     "sms_pause": _number(60, 1, 3600, does="seconds until another SMS can be asked for"),
     "captcha": _one_of("off", "login", "enter", "publish", does="where a puzzle has to be solved"),
+    "challenge_at": _one_of(
+        "answer",
+        "click",
+        does="a publish is refused with a challenge, or the page asks before it sends anything",
+    ),
+    "challenge_words": _one_of(
+        "told", "none", does="whether the refusal that brings a challenge says what for (status_msg)"
+    ),
+    "sends_late": _one_of(
+        *("never", "toast", "captcha"),
+        does="a moment after a toast that refuses, or a captcha that passes by itself, the page sends the work",
+    ),
+    "login_flash": _one_of(
+        "off", "on", does="the login panel shows for a moment, until the page knows who is there"
+    ),
+    "nickname": Switch(
+        "",
+        "any text of up to 30 characters; empty: the account's own",
+        lambda value: isinstance(value, str) and len(value) <= 30,
+        "what the account calls itself",
+    ),
     "post_page": _one_of("v2", "v1", does="address of the post page; v1 renders its form at once"),
     "form": _one_of("late", "early", does="v2 renders its form after the upload, or while it runs"),
     "description": _one_of("empty", "filename", does="what the description starts with"),
@@ -87,8 +108,9 @@ SWITCHES: Mapping[str, Switch] = {
     "session_dies": _one_of(
         "never",
         "during_upload",
+        "at_cover",
         "at_publish",
-        does="the login ends at the next part of an upload, or at create_v2",
+        does="the login ends at the next part of an upload, at a cover, which a toast tells, or at create_v2",
     ),
     "too_long": _one_of(
         "refused",
@@ -129,8 +151,9 @@ SWITCHES: Mapping[str, Switch] = {
     "works_lag": _number(0, 0, 86400, does="seconds until a new work shows in the works list"),
     "hashes": _one_of("captured", "random", does="suffixes of class names: as captured, or new in every run"),
     "drift": _one_of(
-        *("off", "spaces", "wrappers", "tags"),
-        does="a small redesign: blanks within texts, elements around elements, other tags than captured",
+        *("off", "spaces", "wrappers", "tags", "removed"),
+        does="a redesign: blanks within texts, elements around elements, other tags than captured; or "
+        "谁可以看 is not in the form any more",
     ),
 }
 

@@ -189,6 +189,10 @@ async def cover(request: Request) -> Response:
     session = session_of(request)
     if session is None:
         return logged_out()
+    site = site_of(request)
+    if site.scenario.spend("session_dies", "at_cover", session.user.uid):
+        site.end(session)
+        return logged_out()
     data = bytearray()
     async for block in request.stream():
         data += block
@@ -200,7 +204,7 @@ async def cover(request: Request) -> Response:
         content_type, width, height = images.measure(bytes(data))
     except images.NotAnImageError as error:
         return _failed(request, 4020, f"cover: {error}", session)
-    store = site_of(request).store
+    store = site.store
     uri = f"tos-cn-i-standin/{secrets.token_hex(16)}"
     store.blob(uri.partition("/")[2]).write_bytes(data)
     store.run(

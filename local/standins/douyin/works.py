@@ -60,6 +60,8 @@ async def create_v2(request: Request) -> Response:
     if challenge is not None:
         site.refuse(request, f"challenge: {challenge['kind']}", uid)
         code, words = _CHALLENGES[challenge["kind"]]
+        if site.scenario.value("challenge_words", uid) == "none":
+            words = ""
         return JSONResponse({"status_code": code, "status_msg": words, "data": challenge})
     try:
         _moderate(site, session)

@@ -15,6 +15,11 @@ export function pace(times = 1) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** A second, at any pace: for what comes when nobody expects it any more. */
+export function late() {
+  return new Promise((resolve) => setTimeout(resolve, 1000));
+}
+
 /**
  * el("button", {class, on: {click}, text, …attributes}, …children)
  * Properties that browsers keep apart from attributes (value, checked, disabled, hidden) are set as such. The

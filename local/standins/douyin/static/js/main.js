@@ -1,7 +1,7 @@
 // The router: one shell for all addresses, rendered after the site knows who is asking.
 
 import { LoggedOut } from "./api.js";
-import { clearFloating, fill, pace } from "./dom.js";
+import { clearFloating, el, fill, late, pace } from "./dom.js";
 import { home } from "./pages/home.js";
 import { login } from "./pages/login.js";
 import { manage } from "./pages/manage.js";
@@ -33,6 +33,10 @@ async function render() {
   }
   // Now and then a fresh login is left here (reported 2025).
   if (path === "/" && new URLSearchParams(location.search).has("is_new_connect")) return landing(root);
+  if (site.scenario.login_flash === "on" && !root.firstChild) {
+    fill(root, el("div", { class: "login-page-Gt5Hb9" }, el("h2", { text: "扫码登录" })));
+    await late();
+  }
   const found = PAGES.find(([pattern]) => pattern.test(path));
   if (!found) return location.replace("/creator-micro/home");
   const [, page, menu] = found;

@@ -1,7 +1,7 @@
 // The post page. On v2 the form comes only after the upload; on v1, or with form=early, it comes with it.
 
 import { LoggedOut, call } from "../api.js";
-import { button, el, fill, pace } from "../dom.js";
+import { button, el, fill, late, pace } from "../dom.js";
 import { videoCard } from "../post/card.js";
 import { Covers } from "../post/cover.js";
 import { Declaration } from "../post/declaration.js";
@@ -47,6 +47,11 @@ function uploaded(card) {
   });
 }
 
+/** Whether the page itself sends the work once a challenge was passed. */
+function goesOn() {
+  return site.scenario.after_verification === "resend" || site.scenario.sends_late === "captcha";
+}
+
 class Form {
   constructor(content, card) {
     this.settings = { visibility: 0, download: 1, sync: 0, scheduled: false };
@@ -87,7 +92,7 @@ class Form {
         ),
         section(
           "发布设置",
-          row("谁可以看", labelRadios([{ value: 0, label: "公开" }, { value: 2, label: "好友可见" }, { value: 1, label: "仅自己可见" }], 0, set("visibility"))),
+          site.scenario.drift === "removed" ? null : row("谁可以看", labelRadios([{ value: 0, label: "公开" }, { value: 2, label: "好友可见" }, { value: 1, label: "仅自己可见" }], 0, set("visibility"))),
           row("保存权限", labelRadios([{ value: 1, label: "允许" }, { value: 0, label: "不允许" }], 1, set("download"))),
           row(
             "发布时间",
@@ -167,6 +172,11 @@ class Form {
       return;
     }
     if (!this.declaration.old && !this.declaration.said && !(await this.withoutDeclaration())) return;
+    if (site.scenario.challenge_at === "click" && !(await this.asksFirst())) return;
+    if (site.scenario.sends_late === "toast") {
+      toast("请完善作品信息", "error");
+      await late();
+    }
     this.setBusy(true);
     await task.done;
     try {
@@ -204,12 +214,18 @@ class Form {
     return answer === true;
   }
 
+  /** Whether the work may be sent at once: a challenge comes first, and after it mostly a second click. */
+  async asksFirst() {
+    const challenge = await call("/site/publish_challenge");
+    return !challenge.kind || ((await verify(challenge)) && goesOn());
+  }
+
   async submit() {
     const answer = await call("/web/api/media/aweme/create_v2/", this.body());
     if (CHALLENGES.includes(answer.status_code)) {
       // Once passed, one is back on the form and has to click 发布 again; or the page does the rest itself.
       const passed = await verify(answer.data);
-      if (passed && site.scenario.after_verification === "resend") await this.submit();
+      if (passed && goesOn()) await this.submit();
       return;
     }
     await pace();

@@ -2,8 +2,9 @@
 // (captured 2026-05).
 
 import { call } from "../api.js";
-import { el, fill, pace, setClass } from "../dom.js";
+import { el, fill, late, pace, setClass } from "../dom.js";
 import { toast } from "../semi/toast.js";
+import { site } from "../state.js";
 
 const LENGTH = 6;
 
@@ -36,6 +37,10 @@ function face(panel, challenge) {
 }
 
 function captcha(panel, challenge) {
+  const solve = async () => {
+    await call("/passport/web/solve_captcha/", { verify_ticket: challenge.ticket });
+    return challenge.end(true);
+  };
   const slider = el("input", {
     type: "range",
     class: "secsdk-captcha-drag-icon",
@@ -43,11 +48,11 @@ function captcha(panel, challenge) {
     on: {
       change: async () => {
         if (Number(slider.value) < 90) return (slider.value = "0");
-        await call("/passport/web/solve_captcha/", { verify_ticket: challenge.ticket });
-        return challenge.end(true);
+        return solve();
       },
     },
   });
+  if (site.scenario.sends_late === "captcha") late().then(() => solve());
   fill(panel, el("p", { class: "captcha_verify_bar--title", text: "请完成下列验证后继续" }), slider, el("p", { text: "按住左边按钮拖动完成上方拼图" }));
 }
 
