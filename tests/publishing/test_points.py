@@ -14,7 +14,7 @@ import pytest
 from container.points import POINTS, reach
 from tests.conftest import ROOT
 
-JOBS = [Path(ROOT / "container" / "jobs" / name) for name in ("publish.py", "reconcile.py")]
+JOBS = [Path(ROOT / "container" / "jobs" / name) for name in ("publish.py", "reconcile.py", "login.py")]
 
 
 CODE = """
