@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -271,18 +272,20 @@ def test_two_accounts_log_in_while_a_third_publishes(
 
     with ThreadPoolExecutor(2) as pool:
         pages = list(pool.map(lambda name: LoginPage(client, name), ("同时-甲", "同时-乙")))
-        assert client.get(f"/api/v1/tasks/{task_id}").json()["status"] in ("pending", "running")
+        shown = utc_now()
         for page, owner in zip(pages, (first, second), strict=True):
             phone.confirm(page.scan(phone), owner["uid"])
         ended = list(pool.map(LoginPage.ended, pages))
+        done = utc_now()
 
     assert [login["status"] for login in ended] == ["success", "success"]
     for page, owner in zip(pages, (first, second), strict=True):
         assert client.get(f"/api/v1/accounts/{page.account}").json()["uid"] == owner["uid"]
     task = outcome(client, task_id)
     assert task["status"] == "success", task
-    started = min(from_rfc3339(entry["started_at"]) for entry in task["timeline"])
-    assert started < utc_now()
+    steps = [(from_rfc3339(entry["started_at"]), entry["duration_ms"]) for entry in task["timeline"]]
+    assert min(began for began, _ in steps) < done
+    assert max(began + timedelta(milliseconds=took) for began, took in steps) > shown
     (work,) = [work for work in phone.works() if work["title"] == "同时进行"]
     assert work["user"] == third["uid"]
 
