@@ -88,8 +88,8 @@ class _Job:
     login: Login
     message: Message
     deadline: Callable[[], float]
-    _codes: int = 0
-    _over: bool = False
+    _codes: int = 0  # How many were given to the platform.
+    _over: bool = False  # The job has ended the login itself.
     _never: asyncio.Event = field(default_factory=asyncio.Event)
 
     def beat(self) -> None:
@@ -98,17 +98,17 @@ class _Job:
         """
         try:
             login = self.logins.keep(self.login)
-            why = login.lapse(self.worker.clock())
-            if why is None and self.deadline() < LAST_SECONDS and login.session_version is None:
-                why = LoginExpired("The worker's own time is over.")
-            if why is not None:
-                self.logins.end(login, LoginState.EXPIRED, why)
         except (LoginConflict, LoginNotFound) as gone:
             if self._over:
-                return  # It was the job itself.
+                return
             raise Fenced(gone.detail) from gone
+        why = login.lapse(self.worker.clock())
+        if why is None and self.deadline() < LAST_SECONDS:
+            why = LoginExpired("The worker's own time is over.")
         if why is not None:
-            raise Fenced(why.detail)
+            with contextlib.suppress(LoginConflict):  # It succeeds in this moment, or has been ended.
+                self.logins.abort(login.id, LoginState.EXPIRED, why)
+                raise Fenced(why.detail)
         self.message.keep_invisible()
 
     async def run(self) -> None:

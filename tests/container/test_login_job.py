@@ -59,8 +59,8 @@ class Stage:
         self.desk = LoginDesk(self.logins, accounts, Sealer(kms, key_id), self.clock)
         settings = Settings({"DOUYIN_ORIGIN": site.origin})
         vault = Vault(cloud.client("s3"), kms, bucket, key_id)
-        self._worker = HandWorker(settings, browser, accounts, vault, Unsealer(kms, key_id), self.clock)
-        object.__setattr__(self._worker, "store", self.logins)
+        self.worker = HandWorker(settings, browser, accounts, vault, Unsealer(kms, key_id), self.clock)
+        object.__setattr__(self.worker, "store", self.logins)
         self.login = self.logins.create(f"job-{uuid.uuid4().hex[:8]}")
         self._thread = threading.Thread(target=self._work)
 
@@ -70,9 +70,10 @@ class Stage:
     def start(self) -> None:
         self._thread.start()
 
-    def over(self, seconds: float) -> bool:
-        """Whether the worker lets go within the time."""
-        self._thread.join(seconds)
+    def over(self, seconds: float = 0) -> bool:
+        """Whether no worker is at it, or lets go within the time."""
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def until(self, *states: str) -> Login:
@@ -103,7 +104,7 @@ class Stage:
         message: Any = SimpleNamespace(keep_invisible=lambda: None)
         end = time.monotonic() + 600
         self._run(
-            job.run_login(self._worker, self.login.id, "test", message, deadline=lambda: end - time.monotonic())
+            job.run_login(self.worker, self.login.id, "test", message, deadline=lambda: end - time.monotonic())
         )
 
 
@@ -114,7 +115,7 @@ def stage(
     monkeypatch.setattr(job, "SIGN_OF_LIFE", PACE)
     stage = Stage(cloud, site, browser, run)
     yield stage
-    if not stage.over(0):
+    if not stage.over():
         stage.logins.abort(stage.login.id, LoginState.FAILED, LoginCanceled())
         assert stage.over(30)
 
@@ -195,3 +196,18 @@ def test_a_fresh_code_may_take_longer_than_a_look(
     )
 
     assert fresh.state is LoginState.QR_READY
+
+
+def test_a_login_that_succeeds_in_the_moment_in_which_its_time_ends_succeeds(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = stage.logins.claim(stage.login.id, "test")
+    message: Any = SimpleNamespace(keep_invisible=lambda: None)
+    held = job._Job(stage.worker, stage.logins, login, message, lambda: 0.0)
+    stage.logins.complete(login, 1)
+    monkeypatch.setattr(stage.logins, "keep", lambda _: login)  # As it was a moment before.
+    stage.later += LIFE
+
+    held.beat()
+
+    assert stage.logins.end(login, LoginState.SUCCESS).state is LoginState.SUCCESS
