@@ -93,6 +93,15 @@ def test_a_login_that_wants_no_code_takes_none(stage: Stage) -> None:
         stage.desk.verify("unknown", "2222")
 
 
+def test_a_code_whose_question_is_over_by_the_time_it_is_written_down_is_refused(stage: Stage) -> None:
+    stage.ask()
+    stage.desk.verify(stage.login.id, "1111")
+    stage.logins.take_answer(stage.login)
+
+    with pytest.raises(LoginConflict):
+        stage.logins.hand_over(stage.login.id, sealed_code="2222")
+
+
 def test_another_sms_is_sent_once_the_platforms_pause_is_over_and_not_before(stage: Stage) -> None:
     asked = stage.ask(pause=20)
 
