@@ -16,6 +16,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
     ├── StateConflict                   task.state_conflict      409
     │   ├── LoginRequired               account.login_required   409
+    │   ├── LoginConflict               login.state_conflict     409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
     ├── MediaError                      media.*                  422
     │   ├── MediaUnreachable (retryable)
@@ -26,6 +27,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable · SealBroken · LoginSuperseded · LoginCanceled
     │   ├── SessionRefused · SessionUnusable (session.*, 422) · SessionOfAnother (session.*)
+    │   ├── LoginExpired                login.expired
+    │   │   └── LoginAbandoned          login.abandoned
     │   └── VerificationRequired
     │       └── VerificationTimeout
     ├── PlatformError                   platform.*               502
@@ -44,15 +47,13 @@ problem document (RFC 9457), the worker turns it into the end of a task.
         ├── BrowserFailed (retryable)   internal.browser         500
         ├── CloudFailed (retryable)     internal.cloud           500
         ├── LoginNotStarted (retryable) login.dead_letter        500
+        ├── LoginWorkerLost (retryable) login.worker_lost        500
         └── ConfigurationError          internal.configuration   500
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class PublisherError(Exception):
@@ -87,17 +88,14 @@ class PublisherError(Exception):
             **({"step": self.context["step"]} if "step" in self.context else {}),
         }
 
-    @staticmethod
-    def described(description: Mapping[str, Any]) -> PublisherError:
-        """The error that `describe` has described; InternalError where its code is not known any more."""
-        kinds: list[type[PublisherError]] = [PublisherError]
-        for kind in kinds:  # grows while it is walked
-            if kind.code == description["code"]:
-                break
-            kinds += kind.__subclasses__()
-        else:
-            kind = InternalError
-        return kind(description["detail"])
+
+def restored(described: dict[str, Any]) -> PublisherError:
+    """The error again that `describe` has told of."""
+    classes = [PublisherError]
+    for found in classes:
+        classes += found.__subclasses__()
+    known = {found.code: found for found in reversed(classes)}
+    return known.get(described["code"], PublisherError)(described["detail"])
 
 
 # The request
@@ -217,6 +215,12 @@ class LoginRequired(StateConflict):
     code = "account.login_required"
     title = "The account is logged out"
     next_step = "Log it in with POST /api/v1/accounts/login, then send the request again."
+
+
+class LoginConflict(StateConflict):
+    code = "login.state_conflict"
+    title = "The login is in a state that does not allow this"
+    next_step = "Look at the login with GET /api/v1/accounts/login/{login_id}."
 
 
 class Fenced(StateConflict):
@@ -379,6 +383,21 @@ class LoginCanceled(AccountError):
     next_step = "Start a new one with POST /api/v1/accounts/login."
 
 
+class LoginExpired(AccountError):
+    code = "login.expired"
+    title = "The login's time was over before it was finished"
+    next_step = "Start a new one with POST /api/v1/accounts/login, and scan, confirm and verify while it lasts."
+
+
+class LoginAbandoned(LoginExpired):
+    code = "login.abandoned"
+    title = "Nobody asked after the login any more"
+    next_step = (
+        "Start a new one with POST /api/v1/accounts/login, and poll it with GET "
+        "/api/v1/accounts/login/{login_id} every few seconds until it has ended."
+    )
+
+
 class VerificationRequired(AccountError):
     code = "account.verification_required"
     title = "The platform wants the account's owner to verify the identity"
@@ -444,7 +463,11 @@ class PageTimeout(PlatformError):
 class LoginRefused(PlatformError):
     code = "platform.login_refused"
     title = "The platform refused the login"
-    next_step = "Wait a while, then log in again from a network that the account is used from."
+    next_step = (
+        "Do not scan again at once. Log in from a network that the account is used from (its proxy), or with a "
+        "headed browser (BROWSER_MODE=headed), or import the session of your own browser with "
+        "PUT /api/v1/accounts/{account_name}/session."
+    )
 
 
 class CaptchaRequired(PlatformError):
@@ -616,6 +639,13 @@ class LoginNotStarted(InternalError):
     retryable = True
     title = "No worker could take the login up"
     next_step = "Start a new login. If it fails again, look at the login function's log."
+
+
+class LoginWorkerLost(InternalError):
+    code = "login.worker_lost"
+    retryable = True
+    title = "The worker that carried the login out is gone"
+    next_step = "Start a new login. If it happens again, look at the login function's log."
 
 
 class ConfigurationError(InternalError):

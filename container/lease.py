@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Async context: calls `beat` (blocking) at once and then every RENEWAL until it is left; sooner where
+    """Async context: calls `beat` (blocking) at once and then every so often until it is left; sooner where
     there is news, but never more often than every PACE.
 
     A beat that fails is logged and tried again at the next turn: a lease outlives two failed ones. If it runs
@@ -58,6 +58,7 @@ class Heartbeat:
     """
 
     beat: Callable[[], None]
+    every: timedelta = RENEWAL
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
@@ -104,4 +105,4 @@ class Heartbeat:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), PACE.total_seconds())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), (RENEWAL - PACE).total_seconds())
+                await asyncio.wait_for(self._news.wait(), (self.every - PACE).total_seconds())

@@ -34,7 +34,18 @@ PUBLISH_POINTS = (
     "session_refreshed",
 )
 RECONCILE_POINTS = ("reconcile_claimed", "list_read", "before_settle")
-POINTS = PUBLISH_POINTS + RECONCILE_POINTS
+LOGIN_POINTS = (
+    "login_claimed",
+    "login_opened",
+    "qr_shown",
+    "qr_scanned",
+    "code_asked",
+    "code_taken",
+    "session_sealed",
+    "session_in_force",
+    "before_login_end",
+)
+POINTS = PUBLISH_POINTS + RECONCILE_POINTS + LOGIN_POINTS
 
 _account: ContextVar[str] = ContextVar("account", default="")
 

@@ -10,19 +10,29 @@ from chalicelib import aws
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.api import wiring
 from chalicelib.api.edge import PathParameter, Routes, request_id, respond
-from chalicelib.api.models import ErrorInfo, LoginAnswer, LoginRequest, LoginStatus
-from chalicelib.clock import utc_now
+from chalicelib.api.models import (
+    ErrorInfo,
+    LoginAnswer,
+    LoginRequest,
+    LoginStatus,
+    LoginVerification,
+    LoginVerificationRequest,
+)
 from chalicelib.errors import (
-    LoginCanceled,
+    BrowserFailed,
+    LoginConflict,
     LoginNotFound,
+    LoginSuperseded,
     PlatformError,
-    StateConflict,
     ValidationFailed,
+    restored,
 )
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
     from chalice.app import Response
+
+    from chalicelib.accounts.logins import Login
 
 routes = Routes(__name__, "logins")
 
@@ -36,7 +46,8 @@ _MESSAGES = {
     LoginState.STARTING: "The login page is being opened",
     LoginState.QR_READY: "Scan the QR code with the Douyin app",
     LoginState.SCANNED: "Scanned: confirm on the phone",
-    LoginState.VERIFICATION_REQUIRED: "Douyin wants the owner to verify the identity",
+    LoginState.VERIFICATION_REQUIRED: "Give the code that Douyin has sent by SMS",
+    LoginState.VERIFYING: "Douyin is checking the code, or sending another one",
     LoginState.SUCCESS: "Login successful",
     LoginState.FAILED: "Login failed",
     LoginState.EXPIRED: "The login has expired: start a new one",
@@ -48,22 +59,21 @@ _MESSAGES = {
     "/api/v1/accounts/login",
     request=LoginRequest,
     answer=LoginAnswer,
-    errors=(ValidationFailed,),
+    errors=(ValidationFailed, LoginSuperseded, BrowserFailed, PlatformError),
     statuses={200: "OK", 202: "The QR code is not there yet: poll the login"},
 )
 def start_login(body: LoginRequest) -> Response:
     """Log a new or existing account in by QR code.
 
     Waits up to 20 s for the code. Scan it with the Douyin app, and poll GET /api/v1/accounts/login/{login_id}:
-    the poll keeps the code fresh.
+    the poll keeps the code fresh. A login that has failed by then is answered with its cause.
     """
     logins = wiring.login_store()
     login = logins.create(body.account_name)
     enqueue(login)
     login = _wait_for_qr(login)
-    if login.state is LoginState.FAILED:
-        cause = login.error or {}
-        raise PlatformError(cause.get("detail", ""), login_id=login.id)
+    if login.error is not None:
+        raise restored(login.error)
     answer = LoginAnswer(
         login_id=login.id,
         qr_code_base64=login.qr_png,
@@ -84,15 +94,18 @@ def start_login(body: LoginRequest) -> Response:
     parameters=(_LOGIN_ID,),
 )
 def get_login(login_id: str) -> LoginStatus:
-    """Check whether the QR code has been scanned and the login is successful."""
-    return _login_status(wiring.login_store().poll(login_id))
+    """Check whether the QR code has been scanned and the login is successful.
+
+    Ask every few seconds: a login that nobody has asked after for 30 s is ended.
+    """
+    return _login_status(wiring.login_desk().poll(login_id))
 
 
 @routes.operation(
     "DELETE",
     "/api/v1/accounts/login/{login_id}",
     answer=LoginStatus,
-    errors=(LoginNotFound, StateConflict),
+    errors=(LoginNotFound, LoginConflict),
     parameters=(_LOGIN_ID,),
 )
 def cancel_login(login_id: str) -> LoginStatus:
@@ -100,7 +113,27 @@ def cancel_login(login_id: str) -> LoginStatus:
 
     Its browser is closed within seconds.
     """
-    return _login_status(wiring.login_store().abort(login_id, LoginState.FAILED, LoginCanceled()))
+    return _login_status(wiring.login_desk().cancel(login_id))
+
+
+@routes.operation(
+    "POST",
+    "/api/v1/accounts/login/{login_id}/verification",
+    request=LoginVerificationRequest,
+    answer=LoginStatus,
+    errors=(ValidationFailed, LoginNotFound, LoginConflict),
+    parameters=(_LOGIN_ID,),
+)
+def verify_login(body: LoginVerificationRequest, login_id: str) -> LoginStatus:
+    """Give the code that the platform has sent by SMS, or have it sent again.
+
+    The login waits for it as `verification_required`; `verification` shows the phone, until when, and from when
+    on another SMS can be sent. If the platform does not take the code, the login asks again: `tries` goes up,
+    and `complaint` says why.
+    """
+    desk = wiring.login_desk()
+    login = desk.send_again(login_id) if body.code is None else desk.verify(login_id, body.code)
+    return _login_status(login)
 
 
 def enqueue(login: Login) -> None:
@@ -111,33 +144,33 @@ def enqueue(login: Login) -> None:
     )
 
 
-def message_of(login: Login, state: LoginState) -> str:
+def message_of(login: Login) -> str:
     """The contract's `msg`."""
     if login.error:
         return str(login.error["detail"])
-    if login.kind is LoginKind.IMPORT and state is LoginState.STARTING:
+    if login.kind is LoginKind.IMPORT and login.state is LoginState.STARTING:
         return "The imported session is being checked"
-    return _MESSAGES[state]
+    return _MESSAGES[login.state]
 
 
 def _wait_for_qr(login: Login) -> Login:
-    logins = wiring.login_store()
+    desk = wiring.login_desk()
     deadline = time.monotonic() + QR_WAIT_SECONDS
     while login.state is LoginState.STARTING and time.monotonic() < deadline:
         time.sleep(QR_LOOK_SECONDS)
-        login = logins.poll(login.id)
+        login = desk.poll(login.id)
     return login
 
 
 def _login_status(login: Login) -> LoginStatus:
-    state = login.outcome(utc_now())
     return LoginStatus(
-        status=state.status,
-        msg=message_of(login, state),
-        state=state,
+        status=login.state.status,
+        msg=message_of(login),
+        state=login.state,
         account_name=login.account_name,
-        qr_code_base64=None if state.terminal else login.qr_png,
-        qr_expires_at=None if state.terminal else login.qr_expires_at,
+        qr_code_base64=login.qr_png,
+        qr_expires_at=login.qr_expires_at,
         expires_at=login.expires_at,
+        verification=LoginVerification(**login.verification) if login.verification else None,
         error=ErrorInfo(**login.error) if login.error else None,
     )

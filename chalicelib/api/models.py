@@ -459,6 +459,31 @@ class LoginAnswer(AnswerModel):
     expires_at: str
 
 
+class LoginVerification(AnswerModel):
+    """The platform wants the code that it has sent by SMS to this phone."""
+
+    phone: str | None = Field(description="Masked; null where the platform does not show it.")
+    asked_at: str
+    expires_at: str
+    resend_at: str = Field(description="From when on another SMS can be sent.")
+    tries: int = Field(description="How many codes the platform has not taken.")
+    complaint: str | None = Field(description="What the platform said of the last one.")
+
+
+class LoginVerificationRequest(RequestModel):
+    code: Annotated[
+        Annotated[str, Field(pattern=r"^[0-9]{4,8}$")] | None,
+        Field(default=None, description="The code.", examples=["123456"]),
+    ]
+    resend: Annotated[Literal[True] | None, Field(default=None, description="Have the SMS sent again instead.")]
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> LoginVerificationRequest:
+        if (self.code is None) is (self.resend is None):
+            raise ValueError("give either code, or resend: true")
+        return self
+
+
 class LoginStatus(AnswerModel):
     """`status` and `msg` are the contract's; `qr_code_base64` is the current code, refreshed while you poll."""
 
@@ -469,6 +494,9 @@ class LoginStatus(AnswerModel):
     qr_code_base64: str | None
     qr_expires_at: str | None
     expires_at: str
+    verification: LoginVerification | None = Field(
+        description="Where the login is `verification_required`, or `verifying` what was given."
+    )
     error: ErrorInfo | None
 
 

@@ -21,12 +21,12 @@ from chalicelib.errors import (
     LoginSuperseded,
     PageTimeout,
     PlatformUnreachable,
-    PublisherError,
     SessionOfAnother,
     SessionRefused,
     SessionUnusable,
     ValidationFailed,
     VerificationRequired,
+    restored,
 )
 from chalicelib.settings import settings
 
@@ -71,7 +71,7 @@ def import_session(body: SessionImport, account_name: str) -> Response:
     enqueue(login)
     login = _wait_for_end(login)
     if login.error is not None:
-        raise PublisherError.described(login.error)
+        raise restored(login.error)
     if login.state is not LoginState.SUCCESS:
         where = f"/api/v1/accounts/login/{login.id}"
         answer = _answer(login, left_out)
@@ -80,11 +80,11 @@ def import_session(body: SessionImport, account_name: str) -> Response:
 
 
 def _wait_for_end(login: Login) -> Login:
-    logins = wiring.login_store()
+    desk = wiring.login_desk()
     deadline = time.monotonic() + QR_WAIT_SECONDS
     while not login.state.terminal and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-        login = logins.get(login.id)
+        login = desk.poll(login.id)
     return login
 
 
@@ -97,7 +97,7 @@ def _answer(login: Login, left_out: list[str]) -> SessionAnswer:
     return SessionAnswer(
         login_id=login.id,
         status=login.state.status,
-        msg=message_of(login, login.state),
+        msg=message_of(login),
         state=login.state,
         account=account_answer(account) if account else None,
         left_out=left_out,

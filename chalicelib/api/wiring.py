@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalicelib import aws
 from chalicelib.accounts.imports import ImportBox
+from chalicelib.accounts.login_desk import LoginDesk
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
 from chalicelib.evidence import EvidenceStore
@@ -50,6 +51,10 @@ def upload_desk() -> UploadDesk:
 
 def sealer() -> Sealer:
     return Sealer(aws.kms(), settings.session_key_id)
+
+
+def login_desk() -> LoginDesk:
+    return LoginDesk(login_store(), account_store(), sealer())
 
 
 def task_desk() -> TaskDesk:

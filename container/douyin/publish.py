@@ -362,7 +362,7 @@ class Publication:
         """
         left = gate.left
 
-        async def give(phone: str | None) -> str:
+        async def give(phone: str | None) -> str | None:
             gate.shut()
             code = await next_code(phone)
             gate.admit()  # With the right one the page may go on by itself.

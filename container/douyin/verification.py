@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from playwright.async_api import Error as PlaywrightError
+
 from chalicelib.errors import PageTimeout, VerificationRequired
 from container.douyin.act import ACTION_MS, EFFECT_MS, expect, find, reaches, until
 from container.douyin.locators import (
@@ -24,7 +26,8 @@ from container.evidence import note
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
 
-NextCode = Callable[[str | None], Awaitable[str]]
+# Given the masked phone, the next code; None to have the SMS sent again instead.
+NextCode = Callable[[str | None], Awaitable[str | None]]
 
 # So many wrong codes end a challenge at the latest.
 _CODES = 8
@@ -33,18 +36,20 @@ _PAUSE_MS = 90_000
 _VERDICT_MS = 15_000
 
 # 58s 后重新发送
-_COUNTDOWN = re.compile(r"\d+\s*[s秒]")
+_COUNTDOWN = re.compile(r"(\d+)\s*[s秒]")
 
 
 class Challenge:
     """The challenge that a page shows. `undecided` is true once a code was given that the platform has not
-    called wrong: from then on the page may go on by itself at any moment.
+    called wrong: from then on the page may go on by itself at any moment. `complaint` is what the platform says
+    of the last code, or of the wish for another SMS; None where it does not complain.
     """
 
     def __init__(self, page: Page, next_code: NextCode) -> None:
         self._page = page
         self._next_code = next_code
         self.undecided = False
+        self.complaint: str | None = None
 
     async def pass_by_sms(self) -> None:
         """Has a code sent, asks `next_code` for it (with the masked phone), again after a wrong one, gives it.
@@ -55,15 +60,27 @@ class Challenge:
         panel = await find(self._page, CHALLENGE)
         field = await self._code_screen(panel)
         phone = (await look(self._page)).phone
-        await self._send(panel)
-        for _ in range(_CODES):
-            complaint = await self._give(panel, field, await self._next_code(phone))
-            if complaint is None:
+        self.complaint = await self._send(panel)
+        codes = 0
+        while codes < _CODES:
+            code = await self._next_code(phone)
+            if code is None:
+                self.complaint = await self._send(panel)
+                continue
+            codes += 1
+            self.complaint = await self._give(panel, field, code)
+            if self.complaint is None:
                 return
-            note(f"the code was not taken: {complaint}")
-            if "重新获取" in complaint:
+            note(f"the code was not taken: {self.complaint}")
+            if "重新获取" in self.complaint:
                 await self._send(panel)
         raise VerificationRequired(f"The platform took none of {_CODES} codes.")
+
+    async def resend_seconds(self) -> int:
+        """How long the page counts down until it lets another SMS be sent."""
+        counting = CHALLENGE_SEND.on(CHALLENGE.on(self._page).first).filter(has_text=_COUNTDOWN)
+        left = [_COUNTDOWN.search(text) for text in await counting.all_inner_texts()]
+        return max((int(found.group(1)) for found in left if found), default=0)
 
     async def _code_screen(self, panel: Locator) -> Locator:
         """The input of the code, on the screen behind the list of ways."""
@@ -75,8 +92,10 @@ class Challenge:
             await (await find(panel, CHALLENGE_SMS)).click(timeout=ACTION_MS)
         return await find(panel, CHALLENGE_CODE)
 
-    async def _send(self, panel: Locator) -> None:
-        """Has the SMS sent. The countdown to the next one is respected."""
+    async def _send(self, panel: Locator) -> str | None:
+        """Has the SMS sent, once the countdown of the one before is over; what the platform says where it sends
+        none.
+        """
         button = await find(panel, CHALLENGE_SEND)
         counting = button.filter(has_text=_COUNTDOWN)
         await expect(counting, "hidden", "pause until another SMS may be sent", timeout_ms=_PAUSE_MS)
@@ -88,14 +107,21 @@ class Challenge:
 
         if not await until(self._page, answered, timeout_ms=ACTION_MS):
             raise PageTimeout("The site did not say that it sent an SMS.")
-        if not await counting.count():
-            # Too soon after an earlier one, which may still do.
-            note(f"no SMS was sent: {await _text(error)}")
+        if await counting.count():
+            return None
+        # Too soon after an earlier one, which may still do.
+        complaint = await _text(error)
+        note(f"no SMS was sent: {complaint}")
+        return complaint
 
     async def _give(self, panel: Locator, field: Locator, code: str) -> str | None:
         """Gives the code to the platform; what it says of a wrong one, None where it is right."""
         error = CHALLENGE_ERROR.on(panel)
-        await field.fill(code, timeout=ACTION_MS)
+        try:
+            await field.fill(code, timeout=ACTION_MS)
+        except PlaywrightError:
+            # Its text shows what was to be typed.
+            raise PageTimeout("The field for the code takes no input.") from None
         button = await find(panel, CHALLENGE_CONFIRM)
         disabled = button.and_(self._page.locator('[class*="disabled"], [aria-disabled="true"]'))
         if not await reaches(disabled, "hidden"):

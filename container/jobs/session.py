@@ -12,10 +12,11 @@ from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.accounts.store import Profile
 from chalicelib.dynamodb import ConditionFailed
-from chalicelib.errors import SessionUnreadable
+from chalicelib.errors import LoginSuperseded, SessionUnreadable
+from container.points import reach
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from playwright.async_api import BrowserContext
 
@@ -43,21 +44,32 @@ async def open_session(worker: Worker, account: Account, timeline: Timeline) -> 
         yield context
 
 
-async def put_in_force(worker: Worker, name: str, seen: SeenProfile, context: BrowserContext) -> bool:
+async def put_in_force(
+    worker: Worker,
+    name: str,
+    seen: SeenProfile,
+    context: BrowserContext,
+    *,
+    announce: Callable[[int], Awaitable[None]],
+) -> None:
     """Seals the session of a context that has just logged in, and makes it the account's.
 
-    False where a newer login was quicker: then nothing of this one is kept.
+    `announce` writes its version down first: whoever asks after a login whose worker is lost looks which
+    session is in force. LoginSuperseded where a newer login was quicker: then nothing of this one is kept.
     """
     version = session_version(worker)
+    await announce(version)
     await _seal(worker, name, version, context)
+    reach("session_sealed")
     profile = Profile(uid=seen.uid, nickname=seen.nickname, avatar_url=seen.avatar_url)
     try:
         await asyncio.to_thread(worker.accounts.log_in, name, profile, session_version=version)
-    except ConditionFailed:
+    except ConditionFailed as quicker:
         await asyncio.to_thread(worker.vault.discard, name, version)
-        return False
+        raise LoginSuperseded(f"A newer login of {name!r} was quicker.") from quicker
+    reach("session_in_force")
     await asyncio.to_thread(worker.vault.discard_before, name, version)
-    return True
+    reach("before_login_end")
 
 
 async def refresh_session(worker: Worker, account: Account, context: BrowserContext) -> None:

@@ -109,11 +109,11 @@ class _Job:
             await _restore(context, json.loads(opened))
             profile = await self._look(context)
             await self._refuse_another(profile)
-            if await put_in_force(self.worker, self.login.account_name, profile, context):
-                await self._end(LoginState.SUCCESS)
-                return
-        conflict = StateConflict(f"A newer login of {self.login.account_name!r} was quicker.")
-        await self._end(LoginState.FAILED, conflict)
+            await put_in_force(self.worker, self.login.account_name, profile, context, announce=self._complete)
+        await self._end(LoginState.SUCCESS)
+
+    async def _complete(self, version: int) -> None:
+        self.login = await asyncio.to_thread(self.logins.complete, self.login, version)
 
     async def _look(self, context: BrowserContext) -> Profile:
         """Whose session it is, by the platform's own answer, once its upload page lets us in.

@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.accounts.logins import LIFE, WORKER_SILENCE, LoginState, LoginStore
+from chalicelib.accounts.logins import ABANDONED_AFTER, LIFE, WORKER_SILENCE, Login, LoginState, LoginStore
 from chalicelib.accounts.store import AccountState, AccountStore, Profile
 from chalicelib.clock import utc_now
 from chalicelib.dynamodb import ConditionFailed
-from chalicelib.errors import AccountNotFound, LoginNotFound, LoginRequired, StateConflict
+from chalicelib.errors import (
+    AccountNotFound,
+    LoginConflict,
+    LoginNotFound,
+    LoginRequired,
+    StateConflict,
+)
 
 if TYPE_CHECKING:
     from tests.conftest import Cloud
@@ -111,15 +117,34 @@ def test_the_qr_code_is_gone_once_it_was_scanned(logins: LoginStore) -> None:
     assert logins.report(shown, LoginState.SCANNED).qr_png is None
 
 
-def test_a_login_whose_worker_fell_silent_or_whose_time_is_over_has_expired(logins: LoginStore) -> None:
+def test_a_login_has_ended_once_its_worker_fell_silent_its_time_is_over_or_nobody_asks_after_it(
+    logins: LoginStore,
+) -> None:
     login = logins.claim(logins.create("someone").id, "worker-1")
-    now = utc_now()
+    now, moment = utc_now(), timedelta(seconds=2)
 
-    assert login.outcome(now) is LoginState.STARTING
-    assert login.outcome(now + WORKER_SILENCE + timedelta(seconds=2)) is LoginState.EXPIRED
-    waiting = logins.create("someone")
-    assert waiting.outcome(now + WORKER_SILENCE * 2) is LoginState.STARTING
-    assert waiting.outcome(now + LIFE + timedelta(seconds=2)) is LoginState.EXPIRED
+    def why(login: Login, later: timedelta) -> str | None:
+        error = login.lapse(now + later)
+        return error.code if error else None
+
+    assert why(login, timedelta()) is None
+    assert why(login, WORKER_SILENCE + moment) == "login.worker_lost"
+    waiting = logins.create("someone-else")
+    assert why(waiting, ABANDONED_AFTER - moment) is None
+    assert why(waiting, ABANDONED_AFTER + moment) == "login.abandoned"
+    assert why(waiting, LIFE - moment) == "login.abandoned"
+    assert why(waiting, LIFE + moment) == "login.expired"
+    assert why(logins.end(login, LoginState.SUCCESS), LIFE * 2) is None
+
+
+def test_a_login_whose_time_is_over_is_not_taken_up(cloud: Cloud) -> None:
+    now = [utc_now()]
+    logins = LoginStore(cloud.client("dynamodb"), cloud.variable("LOGINS_TABLE"), lambda: now[0])
+    login = logins.create("someone")
+    now[0] += LIFE
+
+    with pytest.raises(LoginConflict):
+        logins.claim(login.id, "worker-1")
 
 
 def test_an_unknown_login_is_not_found(logins: LoginStore) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.errors import SessionExpired
+from chalicelib.errors import PageTimeout, SessionExpired
 from container.browser import open_page
+from container.douyin import verification
 from container.douyin.login import LoginEvent, QrLogin, QrState, fetch_profile
+from container.douyin.verification import Challenge
 from container.evidence import Timeline
 from tests.container.support import XIAOMAN
 
@@ -126,3 +129,30 @@ def test_a_stranger_has_no_profile(run: Run, browser: Browser, site: Site) -> No
                 await fetch_profile(page)
 
     run(ask())
+
+
+def test_a_code_that_cannot_be_typed_stands_in_no_error(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.scenario(second_verification="login")
+    monkeypatch.setattr(verification, "ACTION_MS", 500)
+
+    async def type_into_a_dead_field() -> None:
+        async with browser.context() as context:
+            page = await open_page(context)
+            login = QrLogin(page, site.origin, Timeline(_forget))
+            await login.open()
+            event = await login.next_event(None, _SECONDS)
+            site.confirm(site.scan(event.qr_png or b""))
+            while event.state is not QrState.VERIFICATION_REQUIRED:
+                event = await login.next_event(event, _SECONDS)
+
+            async def next_code(_: str | None) -> str:
+                await page.locator("#uc-second-verify input").evaluate("field => field.readOnly = true")
+                return "918273"
+
+            with pytest.raises(PageTimeout) as failure:
+                await Challenge(page, next_code).pass_by_sms()
+            assert "918273" not in "".join(traceback.format_exception(failure.value))
+
+    run(type_into_a_dead_field())

@@ -79,7 +79,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     limits = {name: (spec.timeout, spec.memory, spec.reserved_concurrency) for name, spec in specs.items()}
     assert limits == {
         "api_handler": (29, 1024, None),
-        "login": (330, 2048, None),
+        "login": (630, 2048, None),
         "publish": (900, 2048, None),
         "scan": (280, 512, 1),
         "sweep": (55, 512, None),

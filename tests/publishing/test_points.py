@@ -15,9 +15,7 @@ from container.points import POINTS, reach
 from tests.conftest import ROOT
 
 CONTAINER = Path(ROOT / "container")
-JOBS = [
-    CONTAINER / path for path in ("jobs/claim.py", "jobs/publish.py", "douyin/publish.py", "jobs/reconcile.py")
-]
+JOBS = [*(CONTAINER / "jobs").glob("*.py"), CONTAINER / "douyin" / "publish.py"]
 
 
 CODE = """

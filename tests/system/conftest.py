@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[System]:
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a worker is ordered to die (container/points.py)."""
+    return tmp_path_factory.mktemp("orders")
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, chromium_path: str, orders: Path) -> Iterator[System]:
     assert Path(chromium_path).exists()
     options = Options(port=free_port(), data=tmp_path_factory.mktemp("system"))
-    with System(options) as running:
+    with System(options, function_environment={"CHAOS_DIR": str(orders)}) as running:
         yield running
 
 
@@ -44,6 +50,14 @@ class Phone:
 
     def confirm(self, token: str, user: str) -> None:
         self._post("confirm", {"token": token, "user": user})
+
+    def refuse(self, token: str) -> None:
+        self._post("refuse", {"token": token})
+
+    def sms(self, user: str) -> str:
+        """The code that came last."""
+        answer = requests.get(f"{self.origin}/phone/api/sms", params={"user": user}, timeout=10)
+        return str(answer.json()[0]["code"])
 
     def users(self) -> list[dict[str, Any]]:
         users: list[dict[str, Any]] = requests.get(f"{self.origin}/phone/api/users", timeout=10).json()

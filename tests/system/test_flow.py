@@ -31,27 +31,6 @@ def account(client: Api, phone: Phone) -> str:
     return "default_user"
 
 
-def test_a_newer_login_takes_the_place_of_one_that_nobody_finished(client: Api, phone: Phone) -> None:
-    first = client.post("/api/v1/accounts/login", {"account_name": "again"}).json()["login_id"]
-
-    login = log_in(client, phone, "again", phone.users()[0]["uid"])
-
-    assert login["status"] == "success"
-    superseded = client.get(f"/api/v1/accounts/login/{first}").json()
-    assert (superseded["status"], superseded["error"]["code"]) == ("expired", "login.superseded")
-
-
-def test_a_canceled_login_gives_its_browser_back(client: Api, phone: Phone) -> None:
-    ids = [
-        client.post("/api/v1/accounts/login", {"account_name": f"cancel-{number}"}).json()["login_id"]
-        for number in range(2)
-    ]  # As many as work at a time.
-    for login_id in ids:
-        assert client.delete(f"/api/v1/accounts/login/{login_id}").json()["status"] == "failed"
-
-    assert log_in(client, phone, "cancel-0", phone.users()[0]["uid"])["status"] == "success"
-
-
 @pytest.fixture
 def media(system: System) -> str:
     return f"{system.douyin_origin}/media"
