@@ -25,6 +25,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   └── UploadMissing · UploadUsed · UploadExpires
     ├── AccountError                    account.*                409
     │   ├── SessionExpired · SessionUnreadable · SealBroken · LoginSuperseded · LoginCanceled
+    │   ├── ProxyUnreachable (retryable) · ProxyRefused · ProxyForbidden
     │   └── VerificationRequired
     │       └── VerificationTimeout
     ├── PlatformError                   platform.*               502
@@ -319,6 +320,31 @@ class SealBroken(AccountError):
     code = "account.seal_broken"
     title = "A secret that was handed over cannot be opened"
     next_step = "Give it again: the code, the proxy or the session that was handed over."
+
+
+class ProxyUnreachable(AccountError):
+    code = "account.proxy_unreachable"
+    retryable = True
+    title = "The account's proxy cannot be reached"
+    next_step = (
+        "Nothing was sent past the proxy. Check that it runs, and the account's preference `proxy` "
+        "(PATCH /api/v1/accounts/{account_name}), then try again."
+    )
+
+
+class ProxyRefused(AccountError):
+    code = "account.proxy_refused"
+    title = "The account's proxy refuses us"
+    next_step = (
+        "Nothing was sent past the proxy. Set the account's preference `proxy` with a username and password "
+        "that it takes (PATCH /api/v1/accounts/{account_name}), and see that it may lead to Douyin; try again."
+    )
+
+
+class ProxyForbidden(AccountError):
+    code = "account.proxy_forbidden_address"
+    title = "The address of the account's proxy is not allowed"
+    next_step = "Set the account's preference `proxy` to a proxy on a public address."
 
 
 class LoginSuperseded(AccountError):

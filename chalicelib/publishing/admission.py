@@ -8,9 +8,10 @@ back, for it is looked up whenever it stands in another task's way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
+from chalicelib.accounts.preferences import time_zone
 from chalicelib.clock import SHANGHAI, Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.publishing.schedule import platform_takes
 from chalicelib.publishing.states import State
@@ -42,12 +43,13 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An account's preferences `daily_cap` (works a day in Asia/Shanghai) and `min_spacing_minutes`; None is no
-    limit.
+    """An account's preferences `daily_cap` (works a day of its `time_zone`) and `min_spacing_minutes`; None is
+    no limit.
     """
 
     daily_cap: int | None
     spacing: timedelta
+    zone: tzinfo = SHANGHAI
 
     @classmethod
     def of(cls, preferences: Mapping[str, Any]) -> Limits:
@@ -55,11 +57,12 @@ class Limits:
         return cls(
             cap if isinstance(cap, int) and cap > 0 else None,
             timedelta(minutes=minutes if isinstance(minutes, int) and minutes > 0 else 0),
+            time_zone(preferences),
         )
 
     def hold(self, booked: Collection[datetime], now: datetime) -> Hold | None:
         """Why one more work cannot go out now, beside those that are booked."""
-        midnight = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
         today = sum(at >= midnight for at in booked)
         if self.daily_cap is not None and today >= self.daily_cap:
             return Hold(

@@ -28,6 +28,7 @@ from container.evidence import Timeline
 from container.jobs.failure import failure_of
 from container.jobs.session import session_version
 from container.lease import Heartbeat, Message
+from container.profile import profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from chalicelib.accounts.logins import Login, LoginStore
     from container.douyin.login import LoginEvent
+    from container.profile import BrowserProfile
     from container.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ class _Job:
 
     async def run(self) -> None:
         try:
-            async with self.worker.browser.context() as context:
+            async with self.worker.browser.context(profile=await self._profile()) as context:
                 await self._log_in(context)
         except (StateConflict, LoginNotFound, ClientError, BotoCoreError):
             # Not ours any more, or nothing can be written now: its silence ends the login.
@@ -106,6 +108,11 @@ class _Job:
                     await self._finish(context, qr_login)
                     return
         await self._end(LoginState.EXPIRED)
+
+    async def _profile(self) -> BrowserProfile:
+        """How the account's browser appears, where the account is known already."""
+        account = await asyncio.to_thread(self.worker.accounts.find, self.login.account_name)
+        return await asyncio.to_thread(profile_of, account, self.worker.unsealer)
 
     async def _show(self, png: bytes) -> None:
         text = base64.b64encode(png).decode()

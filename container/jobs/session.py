@@ -6,6 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from container.profile import profile_of
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -18,13 +20,18 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_session(worker: Worker, account: Account, timeline: Timeline) -> AsyncIterator[BrowserContext]:
-    """A fresh context that is logged in as the account. The vault opens while the browser starts."""
-    async with timeline.step("open_session"):
-        storage_state, _ = await asyncio.gather(
+    """A fresh context that is logged in as the account, and appears as it prefers. The vault opens while the
+    browser starts.
+    """
+    async with timeline.step("open_session") as step:
+        storage_state, profile, _ = await asyncio.gather(
             asyncio.to_thread(worker.vault.open, account.name, account.session_version),
+            asyncio.to_thread(profile_of, account, worker.unsealer),
             worker.browser.start(),
         )
-    async with worker.browser.context(storage_state=storage_state) as context:
+        if told := str(profile):
+            step.note(told)
+    async with worker.browser.context(storage_state=storage_state, profile=profile) as context:
         yield context
 
 
