@@ -39,10 +39,13 @@ def parse_schedule_time(text: str, zone: tzinfo = SHANGHAI) -> datetime:
     A time that a clock shows twice, when summer ends, is the earlier one.
     """
     if is_local(text):
-        naive = datetime.strptime(text, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - the zone is added here
-        instant = naive.replace(tzinfo=zone)
-        # Only the way there and back tells of a time that summer's beginning skips.
-        if zone is not SHANGHAI and instant.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
+        local = datetime.strptime(text, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - the zone is added below
+        try:
+            instant = local.replace(tzinfo=zone).astimezone(UTC)
+        except OverflowError:
+            raise ValueError("there is no such year in UTC") from None
+        # Only the way there and back tells of a time that the beginning of summer skips.
+        if instant.astimezone(zone).replace(tzinfo=None) != local:
             raise ValueError(f"clocks in {zone} skip that time")
         return instant
     instant = datetime.fromisoformat(text)

@@ -107,6 +107,7 @@ SWITCHES: Mapping[str, Switch] = {
     "cover_residual": _one_of(
         "off", "on", does="the cover dialog stays open after 完成, though it has done its work"
     ),
+    "schedule_zone": _one_of("shanghai", "browser", does="by whose clock 定时发布 is written"),
     "publish": _timed("ok", "busy_once", "rejected", "lost", does="what create_v2 answers, and when"),
     "rejection": _one_of(
         *("violation", "review", "forbidden", "failed", "duplicate"),
