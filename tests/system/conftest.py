@@ -12,15 +12,27 @@ from local.options import Options
 from local.processes import free_port
 from local.system import System
 from tests.conftest import Api
+from tests.container.proxies import SocksProxy, proxy_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.container.proxies import ProxyServer
+
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[System]:
+def proxy() -> Iterator[ProxyServer]:
+    """A proxy on loopback that accounts may use."""
+    with proxy_server(SocksProxy) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def system(
+    tmp_path_factory: pytest.TempPathFactory, chromium_path: str, proxy: ProxyServer
+) -> Iterator[System]:
     assert Path(chromium_path).exists()
-    options = Options(port=free_port(), data=tmp_path_factory.mktemp("system"))
+    options = Options(port=free_port(), data=tmp_path_factory.mktemp("system"), allow_proxies=(proxy.host,))
     with System(options) as running:
         yield running
 
