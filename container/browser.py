@@ -2,7 +2,8 @@
 
 Chromium sees an environment of its own making (no credentials, no proxies) and resolves the names of the
 allowed hosts only: everything else, addresses included, fails with ERR_NAME_NOT_RESOLVED before a packet
-leaves. Decision 030 has the measurements and what the allow-list covers.
+leaves. Decision 030 has the measurements and what the allow-list covers. A context of an account with a proxy
+goes through a relay that holds the same list (decision 060).
 """
 
 from __future__ import annotations

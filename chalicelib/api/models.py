@@ -427,7 +427,9 @@ class AccountAnswer(AnswerModel):
     id: str = Field(description="The account_name.")
     name: str = Field(description="The nickname on the platform.")
     platform: Literal["douyin"]
-    preferences: dict[str, Any]
+    preferences: dict[str, Any] = Field(
+        description="As they were set; of a proxy's credentials only has_credentials, whether there are any."
+    )
     state: Literal["logged_in", "expired"]
     uid: str
     avatar_url: str | None

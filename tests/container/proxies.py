@@ -87,6 +87,7 @@ class ProxyServer:
     def _serve(self, client: socket.socket) -> None:
         self._sockets.add(client)
         client.settimeout(_SECONDS)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with client, contextlib.suppress(OSError, EOFError):
             target = self._greet(client)
             if target is None:
@@ -98,6 +99,7 @@ class ProxyServer:
                 return
             with socket.create_connection((host, port), timeout=_SECONDS) as server:
                 self._sockets.add(server)
+                server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._agree(client)
                 back = self._run(self._pump, server, client)
                 self._pump(client, server, count=True)
