@@ -152,6 +152,10 @@ def test_a_proxys_credentials_are_sealed_and_never_shown(api: Api, account_name:
     assert json.loads(unsealer.open(sealed, "proxy", account_name)) == proxy
     with pytest.raises(SealBroken):
         unsealer.open(sealed, "proxy", "another account")
+    # They go to no other proxy.
+    other = {"url": "socks5://elsewhere.example.com:1080"}
+    changed = api("PATCH", path, json={"preferences": {"proxy": other}}).json()["preferences"]
+    assert changed == {"daily_cap": 3, "proxy": {**other, "has_credentials": False}}
 
 
 def test_a_schedule_time_is_read_in_the_accounts_time_zone(api: Api, body: dict[str, Any]) -> None:

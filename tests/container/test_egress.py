@@ -224,6 +224,36 @@ def test_the_relay_reads_the_list_as_chromium_does() -> None:
         assert not allows(hosts, host, port)
 
 
+@BOTH
+def test_a_tunnel_of_the_browser_carries_bytes_both_ways_until_both_ends_are_done(proxy: ProxyServer) -> None:
+    """What Chromium does for https."""
+    sent, back = b"up" * 400_000, b"down" * 400_000
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == sent
+        writer.write(back)
+        writer.write_eof()
+        await writer.drain()
+        writer.close()
+
+    async def talk() -> tuple[bytes, bytes]:
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            relay = Relay(proxy.with_credentials(), (f"127.0.0.1:{port}",), (proxy.host,))
+            async with relay.serve():
+                reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+                writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: here\r\n\r\n".encode() + sent)
+                writer.write_eof()
+                head = await reader.readuntil(b"\r\n\r\n")
+                received = await reader.read()
+                writer.close()
+                return head, received
+
+    head, received = asyncio.run(talk())
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert received == back
+
+
 def test_another_users_connection_is_not_served(
     destination: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
