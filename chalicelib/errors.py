@@ -325,7 +325,7 @@ class SealBroken(AccountError):
 class ProxyUnreachable(AccountError):
     code = "account.proxy_unreachable"
     retryable = True
-    title = "The account's proxy cannot be reached"
+    title = "The account's proxy cannot be reached, or cannot reach the platform"
     next_step = (
         "Nothing was sent past the proxy. Check that it runs, and the account's preference `proxy` "
         "(PATCH /api/v1/accounts/{account_name}), then try again."

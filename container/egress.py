@@ -47,6 +47,7 @@ _SOCKS_REPLIES = {
     7: "command not supported",
     8: "address type not supported",
 }
+_SOCKS_PASSING = (1, 3, 4, 5, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,11 @@ class Proxy:
 
 
 class HostRefused(Exception):
-    """The proxy works, and does not lead to this host. The text says why."""
+    """The proxy works, and does not lead to this host. The text says why; `passing` says that it may later."""
+
+    def __init__(self, why: str, *, passing: bool) -> None:
+        super().__init__(why)
+        self.passing = passing
 
 
 async def _greet_http(proxy: Proxy, reader: StreamReader, writer: StreamWriter, host: str, port: int) -> None:
@@ -126,7 +131,7 @@ async def _greet_http(proxy: Proxy, reader: StreamReader, writer: StreamWriter, 
     if status[1] == b"407":
         raise ProxyRefused(_refusal(proxy))
     if not status[1].startswith(b"2"):
-        raise HostRefused(f"HTTP {status[1].decode()}")
+        raise HostRefused(f"HTTP {status[1].decode()}", passing=status[1].startswith(b"5"))
 
 
 async def _greet_socks(proxy: Proxy, reader: StreamReader, writer: StreamWriter, host: str, port: int) -> None:
@@ -145,7 +150,7 @@ async def _greet_socks(proxy: Proxy, reader: StreamReader, writer: StreamWriter,
     writer.write(b"\x05\x01\x00" + _socks_address(host) + struct.pack(">H", port))
     _, reply, _, kind = await reader.readexactly(4)
     if reply != 0:
-        raise HostRefused(_SOCKS_REPLIES.get(reply, f"reply {reply}"))
+        raise HostRefused(_SOCKS_REPLIES.get(reply, f"reply {reply}"), passing=reply in _SOCKS_PASSING)
     bound = {1: 4, 4: 16}.get(kind) or (await reader.readexactly(1))[0]
     await reader.readexactly(bound + 2)
 
@@ -226,8 +231,10 @@ class Relay:
             else:
                 far_writer.write(request)
             await _join((reader, writer), (far_reader, far_writer))
-        finally:
+        except BaseException:
             far_writer.transport.abort()
+            raise
+        far_writer.close()
 
     async def _open_tunnel(self, host: str, port: int) -> tuple[StreamReader, StreamWriter] | None:
         if not allows(self.allowed_hosts, host, port):
@@ -244,7 +251,7 @@ class Relay:
             why = f"The proxy {self.proxy.url} does not lead to {_authority(host, port)}: {error}."
             logger.warning("%s", why)
             if not self._led_somewhere:  # Else it is a matter of that host alone.
-                self.failure = ProxyRefused(why)
+                self.failure = (ProxyUnreachable if error.passing else ProxyRefused)(why)
         else:
             self.failure, self._led_somewhere = None, True
             return tunnel

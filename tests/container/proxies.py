@@ -22,7 +22,7 @@ class ProxyServer:
     """Takes USERNAME and PASSWORD, connects to whatever it is asked for, and remembers that.
 
     `asked`: `host:port`, as the client named it. `carried`: bytes from clients. `refuses`: hosts it leads
-    nobody to. With `open_to_all` it wants no credentials.
+    nobody to; `fails`: by a fault of its own. With `open_to_all` it wants no credentials.
     """
 
     scheme: ClassVar[str]
@@ -32,6 +32,7 @@ class ProxyServer:
         self.asked: list[str] = []
         self.refused_credentials = 0
         self.refuses: set[str] = set()
+        self.fails = False
         self.carried = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -141,7 +142,7 @@ class HttpProxy(ProxyServer):
         client.sendall(b"ablished\r\nVia: 1.1 test\r\n\r\n")
 
     def _decline(self, client: socket.socket) -> None:
-        client.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+        client.sendall(b"HTTP/1.1 %s\r\n\r\n" % (b"502 Bad Gateway" if self.fails else b"403 Forbidden"))
 
 
 class SocksProxy(ProxyServer):
@@ -178,7 +179,7 @@ class SocksProxy(ProxyServer):
         client.sendall(b"here\x00\x50")
 
     def _decline(self, client: socket.socket) -> None:
-        client.sendall(b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00")
+        client.sendall(bytes([5, 4 if self.fails else 2, 0, 1, 0, 0, 0, 0, 0, 0]))
 
 
 def _exactly(sock: socket.socket, count: int) -> bytes:

@@ -114,13 +114,17 @@ def test_credentials_that_the_proxy_does_not_take_are_an_error_that_no_retry_men
 
 
 @BOTH
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_host_that_the_proxy_does_not_lead_to_is_told_apart_from_a_proxy_that_fails(
-    proxy: ProxyServer, destination: MediaServer
+    proxy: ProxyServer, destination: MediaServer, fails: bool
 ) -> None:
     proxy.refuses.add("127.0.0.1")
+    proxy.fails = fails
 
-    with pytest.raises(HostRefused, match=r"403|rules"):
+    with pytest.raises(HostRefused, match=r"502|host unreachable" if fails else r"403|rules") as refused:
         asyncio.run(_get(proxy.with_credentials(), destination, proxy.host))
+
+    assert refused.value.passing is fails
 
 
 @BOTH
@@ -356,13 +360,15 @@ def test_a_wrong_password_is_what_the_job_fails_with(
 
 @pytest.mark.system
 @BOTH
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_proxy_that_does_not_lead_to_the_platform_is_what_the_job_fails_with(
-    run: Run, proxied: Browser, site: Site, proxy: ProxyServer
+    run: Run, proxied: Browser, site: Site, proxy: ProxyServer, fails: bool
 ) -> None:
     _allow(proxied, proxy)
     proxy.refuses.add("127.0.0.1")
+    proxy.fails = fails
 
-    with pytest.raises(ProxyRefused, match="does not lead to"):
+    with pytest.raises(ProxyUnreachable if fails else ProxyRefused, match="does not lead to"):
         run(_open(proxied, site.origin, proxy.with_credentials()))
 
 
