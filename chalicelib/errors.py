@@ -29,6 +29,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── SessionRefused · SessionUnusable (session.*, 422) · SessionOfAnother (session.*)
     │   ├── LoginExpired                login.expired
     │   │   └── LoginAbandoned          login.abandoned
+    │   ├── ProxyUnreachable (retryable) · ProxyRefused · ProxyForbidden
     │   └── VerificationRequired
     │       └── VerificationTimeout
     ├── PlatformError                   platform.*               502
@@ -369,6 +370,31 @@ class SealBroken(AccountError):
     code = "account.seal_broken"
     title = "A secret that was handed over cannot be opened"
     next_step = "Give it again: the code, the proxy or the session that was handed over."
+
+
+class ProxyUnreachable(AccountError):
+    code = "account.proxy_unreachable"
+    retryable = True
+    title = "The account's proxy cannot be reached, or cannot reach the platform"
+    next_step = (
+        "Nothing was sent past the proxy. Check that it runs, and the account's preference `proxy` "
+        "(PATCH /api/v1/accounts/{account_name}), then try again."
+    )
+
+
+class ProxyRefused(AccountError):
+    code = "account.proxy_refused"
+    title = "The account's proxy refuses us"
+    next_step = (
+        "Nothing was sent past the proxy. Set the account's preference `proxy` with a username and password "
+        "that it takes (PATCH /api/v1/accounts/{account_name}), and see that it may lead to Douyin; try again."
+    )
+
+
+class ProxyForbidden(AccountError):
+    code = "account.proxy_forbidden_address"
+    title = "The address of the account's proxy is not allowed"
+    next_step = "Set the account's preference `proxy` to a proxy on a public address."
 
 
 class LoginSuperseded(AccountError):

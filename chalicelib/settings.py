@@ -98,6 +98,11 @@ class Settings:
         return frozenset(filter(None, self._environment.get("MEDIA_ALLOW_LOOPBACK", "").split(",")))
 
     @property
+    def proxy_allow_loopback(self) -> frozenset[str]:
+        """`host:port` pairs on loopback that an account's proxy may stand at: for tests on one machine."""
+        return frozenset(filter(None, self._environment.get("PROXY_ALLOW_LOOPBACK", "").split(",")))
+
+    @property
     def media_max_bytes(self) -> int:
         """Cap on one media file. 4 GiB by default: what fits the function's disk beside the browser."""
         return min(self._integer("MEDIA_MAX_BYTES", 4 * 1024**3), PLATFORM_MAX_BYTES)

@@ -2,7 +2,8 @@
 
 Chromium sees an environment of its own making (no credentials, no proxies) and resolves the names of the
 allowed hosts only: everything else, addresses included, fails with ERR_NAME_NOT_RESOLVED before a packet
-leaves. Decision 030 has the measurements and what the allow-list covers.
+leaves. Decision 030 has the measurements and what the allow-list covers. A context of an account with a proxy
+goes through a relay that holds the same list (decision 060).
 """
 
 from __future__ import annotations
@@ -22,19 +23,21 @@ from urllib.parse import urlsplit
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import async_playwright
 
-from chalicelib.errors import BrowserFailed, ConfigurationError
+from chalicelib.accounts.identity import DESKTOPS, USER_AGENT
+from chalicelib.errors import BrowserFailed, ConfigurationError, PageTimeout, PlatformUnreachable
+from container.egress import Relay
+from container.profile import TIME_ZONE, BrowserProfile
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
     from playwright.async_api import Browser as PlaywrightBrowser
     from playwright.async_api import BrowserContext, Page, Playwright, Request, StorageState
 
 logger = logging.getLogger(__name__)
 
-LOCALE: Final = "zh-CN"
-TIME_ZONE: Final = "Asia/Shanghai"
+_DESKTOP: Final = "X11; Linux x86_64"
 VIEWPORT: Final = {"width": 1440, "height": 900}
 
 # Launch takes 0.4 s warm and a few seconds on a cold, throttled machine; a context takes 20 ms.
@@ -93,16 +96,26 @@ def platform_hosts(origin: str) -> tuple[str, ...]:
 class Browser:
     """One Chromium, launched when it is first needed and launched again when it died or hangs.
 
-    `allowed_hosts` are patterns (`*.douyin.com`) or `host:port` pairs. All calls come from one event loop at a
-    time; a browser left behind by an earlier loop is killed and replaced.
+    `allowed_hosts` are patterns (`*.douyin.com`) or `host:port` pairs; `proxy_allow_loopback` the `host:port`
+    pairs on loopback that a proxy may stand at. All calls come from one event loop at a time; a browser left
+    behind by an earlier loop is killed and replaced.
     """
 
     def __init__(
-        self, executable_path: str | None, *, headed: bool = False, allowed_hosts: Sequence[str]
+        self,
+        executable_path: str | None,
+        *,
+        headed: bool = False,
+        allowed_hosts: Sequence[str],
+        proxy_allow_loopback: Collection[str] = (),
     ) -> None:
         self._executable_path = executable_path
         self._headed = headed
         self._allowed_hosts = tuple(allowed_hosts)
+        self._proxy_allow_loopback = frozenset(proxy_allow_loopback)
+        # The one name under which Chromium finds relays on loopback. No page can know it, or it could talk to
+        # whatever else listens there.
+        self._relay_host = f"{uuid.uuid4().hex}.invalid"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting = asyncio.Lock()
         self._playwright: Playwright | None = None
@@ -120,18 +133,33 @@ class Browser:
         await self._running()
 
     @contextlib.asynccontextmanager
-    async def context(self, *, storage_state: dict[str, Any] | None = None) -> AsyncIterator[BrowserContext]:
-        """A fresh context, with the cookies and storage of `storage_state`; closed at the end.
+    async def context(
+        self, *, storage_state: dict[str, Any] | None = None, profile: BrowserProfile | None = None
+    ) -> AsyncIterator[BrowserContext]:
+        """A fresh context, with the cookies and storage of `storage_state`, that appears as `profile` says;
+        closed at the end.
 
-        Open its pages with `open_page`. Raises as `start` does.
+        Open its pages with `open_page`. Raises as `start` does; and what is wrong with the profile's proxy
+        (ProxyUnreachable, ProxyRefused, ProxyForbidden) in the place of the error that it led to.
         """
-        context = await self._new_context(storage_state)
-        context.set_default_timeout(_ACTION_MS)
-        context.set_default_navigation_timeout(_NAVIGATION_MS)
-        try:
-            yield context
-        finally:
-            await self._close_context(context)
+        profile = profile or BrowserProfile()
+        async with contextlib.AsyncExitStack() as stack:
+            relay: Relay | None = None
+            if profile.proxy is not None:
+                relay = Relay(profile.proxy, self._allowed_hosts, self._proxy_allow_loopback)
+                await stack.enter_async_context(relay.serve())
+            context = await self._new_context(storage_state, profile, relay)
+            stack.push_async_callback(self._close_context, context)
+            context.set_default_timeout(_ACTION_MS)
+            context.set_default_navigation_timeout(_NAVIGATION_MS)
+            try:
+                yield context
+            except (PlatformUnreachable, PageTimeout, PlaywrightError) as error:
+                if relay is None or relay.failure is None:
+                    raise
+                step = getattr(error, "context", {}).get("step")
+                relay.failure.context.update({"step": step} if step else {})
+                raise relay.failure from error
 
     async def close(self) -> None:
         """Ends Chromium in good order, and by force where that takes too long."""
@@ -161,16 +189,19 @@ class Browser:
         self._driver_pids = set()
         self._mark = ""
 
-    async def _new_context(self, storage_state: dict[str, Any] | None) -> BrowserContext:
+    async def _new_context(
+        self, storage_state: dict[str, Any] | None, profile: BrowserProfile, relay: Relay | None
+    ) -> BrowserContext:
         for attempt in range(_LAUNCH_ATTEMPTS):
             browser = await self._running()
             try:
                 async with asyncio.timeout(_CONTEXT_SECONDS):
                     return await browser.new_context(
                         storage_state=cast("StorageState | None", storage_state),
-                        user_agent=_user_agent(browser.version),
-                        locale=LOCALE,
-                        timezone_id=TIME_ZONE,
+                        proxy={"server": f"http://{self._relay_host}:{relay.port}"} if relay else None,
+                        user_agent=_user_agent(profile, browser.version),
+                        locale=profile.locale,
+                        timezone_id=profile.time_zone,
                         viewport=VIEWPORT,  # type: ignore[arg-type]
                         screen=VIEWPORT,  # type: ignore[arg-type]
                         service_workers="block",
@@ -231,7 +262,7 @@ class Browser:
             executable_path=self._executable_path,
             headless=not self._headed,
             env=await self._environment(self._home),
-            args=[*_FLAGS, f"--host-resolver-rules={_resolver_rules(self._allowed_hosts)}"],
+            args=[*_FLAGS, f"--host-resolver-rules={_resolver_rules(self._allowed_hosts, self._relay_host)}"],
             ignore_default_args=["--enable-automation"],
             handle_sigint=False,
             handle_sigterm=False,
@@ -279,7 +310,7 @@ class Browser:
 
 
 async def open_page(context: BrowserContext) -> Page:
-    """A new page whose client hints name no headless browser.
+    """A new page whose client hints name no headless browser, and the platform that its user agent names.
 
     The context's user agent covers the User-Agent header only; the list of brands is per page.
     """
@@ -289,13 +320,16 @@ async def open_page(context: BrowserContext) -> Page:
     if browser is None:
         return page
     major = browser.version.partition(".")[0]
+    user_agent, locale = await page.evaluate("[navigator.userAgent, navigator.language]")
+    told = USER_AGENT.fullmatch(user_agent)
+    platform, hint, platform_version = DESKTOPS[told["desktop"] if told else _DESKTOP]
     session = await context.new_cdp_session(page)
     await session.send(
         "Emulation.setUserAgentOverride",
         {
-            "userAgent": _user_agent(browser.version),
-            "acceptLanguage": LOCALE,
-            "platform": "Linux x86_64",
+            "userAgent": user_agent,
+            "acceptLanguage": locale,
+            "platform": platform,
             "userAgentMetadata": {
                 # What Chromium with a window sends.
                 "brands": [
@@ -303,8 +337,8 @@ async def open_page(context: BrowserContext) -> Page:
                     {"brand": "Chromium", "version": major},
                 ],
                 "fullVersionList": [{"brand": "Chromium", "version": browser.version}],
-                "platform": "Linux",
-                "platformVersion": "",
+                "platform": hint,
+                "platformVersion": platform_version,
                 "architecture": "x86",
                 "model": "",
                 "mobile": False,
@@ -327,23 +361,28 @@ def _report_barred(page: Page) -> None:
     page.on("requestfailed", report)
 
 
-def _user_agent(version: str) -> str:
+def _user_agent(profile: BrowserProfile, version: str) -> str:
+    """The profile's platform with the browser's own version: another one would be contradicted by all that a
+    page can try.
+    """
+    told = USER_AGENT.fullmatch(profile.user_agent or "")
     major = version.partition(".")[0]
     return (
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        f"Mozilla/5.0 ({told['desktop'] if told else _DESKTOP}) AppleWebKit/537.36 (KHTML, like Gecko) "
         f"Chrome/{major}.0.0.0 Safari/537.36"
     )
 
 
-def _resolver_rules(allowed_hosts: Sequence[str]) -> str:
-    """Chromium's --host-resolver-rules that let the allowed hosts through and nothing else.
+def _resolver_rules(allowed_hosts: Sequence[str], relay_host: str) -> str:
+    """Chromium's --host-resolver-rules that let the allowed hosts through and nothing else, but for a relay's
+    name: with a proxy it is the only one that Chromium looks up.
 
     A pattern is excluded from the final MAP; an exclusion knows no ports, so that a `host:port` is mapped to
     itself instead, which comes first and wins.
     """
     named = [host for host in allowed_hosts if _has_port(host)]
     patterns = [host for host in allowed_hosts if not _has_port(host)]
-    rules = [f"MAP {host} {host}" for host in named]
+    rules = [f"MAP {relay_host} 127.0.0.1", *(f"MAP {host} {host}" for host in named)]
     rules += ["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in patterns)]
     return ",".join(rules)
 

@@ -23,6 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
+from chalicelib.addresses import is_public
 from chalicelib.errors import MediaForbidden, MediaNotServed, MediaUnreachable
 from container.media_file import CHUNK, Limits, MediaFile, keep, too_late
 
@@ -40,18 +41,6 @@ _SILENCE_SECONDS = 30.0
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # Refusals that may pass: request time-out, too early, too many requests (RFC 9110, 8470, 6585).
 _PASSING = frozenset((408, 425, 429))
-
-# Ranges that are not the public internet, beyond what the standard library and requests-hardened know; each
-# leads, or may be made to lead, to something near us. facts: IANA's special-purpose registries, 2026.
-_BARRED = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"),
-        *("224.0.0.0/4", "240.0.0.0/4"),
-        *("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16", "3fff::/20"),
-        *("5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
-    )
-)
 
 
 def fetch_media(
@@ -130,16 +119,6 @@ class _Target:
             raise MediaForbidden(f"{self} is not an https URL.")
         if self.port not in _PORTS.values():
             raise MediaForbidden(f"{self} names port {self.port}: only 443 and 80 are allowed.")
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is on the public internet, as far as its number tells."""
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.scope_id is not None:
-            return False
-        ip = ip.ipv4_mapped or ip
-    return ip.is_global and not any(ip in network for network in _BARRED if network.version == ip.version)
 
 
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]

@@ -1,8 +1,9 @@
 """`python -m container.probe_pages`: which locators hold, as JSON lines.
 
 Reads one JSON object from standard input: {"origin", "video": path, "storage_state": object or null,
-"chromium_path", "headed"}. Writes a line for each target: {"room", "purpose", "way", "how", "shown", "broken"};
-and {"error", "next_step"} where it had to stop. Without a storage state only the login page is looked at.
+"chromium_path", "headed", "profile": the members of a BrowserProfile}. Writes a line for each target: {"room",
+"purpose", "way", "how", "shown", "broken"}; and {"error", "next_step"} where it had to stop. Without a storage
+state only the login page is looked at.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import PublisherError
 from container.browser import Browser, open_page, platform_hosts
 from container.douyin.probe import Finding, all_targets, probe_creator, probe_login
+from container.egress import Proxy
 from container.evidence import Timeline
+from container.profile import BrowserProfile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,13 +29,13 @@ if TYPE_CHECKING:
 
 async def probe(order: dict[str, Any]) -> int:
     """0 where every locator that was looked for leads somewhere."""
-    origin, session = order["origin"], order["storage_state"]
+    origin, session, profile = order["origin"], order["storage_state"], _profile(order["profile"])
     browser = Browser(order["chromium_path"], headed=order["headed"], allowed_hosts=platform_hosts(origin))
     try:
-        whole, findings = await _visit(browser, None, lambda page: probe_login(page, origin))
+        whole, findings = await _visit(browser, profile, None, lambda page: probe_login(page, origin))
         if session is not None:
             reached, more = await _visit(
-                browser, session, lambda page: probe_creator(page, origin, Path(order["video"]))
+                browser, profile, session, lambda page: probe_creator(page, origin, Path(order["video"]))
             )
             findings += more
             whole = whole and reached
@@ -52,13 +55,23 @@ async def probe(order: dict[str, Any]) -> int:
     return 0 if whole and not any(finding.broken for finding in findings) else 1
 
 
+def _profile(told: dict[str, Any]) -> BrowserProfile:
+    return BrowserProfile(**{**told, "proxy": Proxy(**told["proxy"]) if told["proxy"] else None})
+
+
 async def _visit(
-    browser: Browser, session: dict[str, Any] | None, look: Callable[[Page], AsyncIterator[Finding]]
+    browser: Browser,
+    profile: BrowserProfile,
+    session: dict[str, Any] | None,
+    look: Callable[[Page], AsyncIterator[Finding]],
 ) -> tuple[bool, list[Finding]]:
     """(Whether it came to its end, what was found until then)."""
     findings: list[Finding] = []
     try:
-        async with Timeline(_forget).step("probe"), browser.context(storage_state=session) as context:
+        async with (
+            Timeline(_forget).step("probe"),
+            browser.context(storage_state=session, profile=profile) as context,
+        ):
             findings += [finding async for finding in look(await open_page(context))]
     except PublisherError as error:
         _say(error=error.detail, next_step=error.next_step)

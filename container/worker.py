@@ -57,6 +57,7 @@ def worker() -> Worker:
             settings.chromium_path,
             headed=settings.browser_headed,
             allowed_hosts=platform_hosts(settings.douyin_origin),
+            proxy_allow_loopback=settings.proxy_allow_loopback,
         ),
         accounts=AccountStore(aws.dynamodb(), settings.accounts_table),
         vault=Vault(aws.s3(), aws.kms(), settings.private_bucket, settings.session_key_id),

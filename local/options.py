@@ -32,6 +32,7 @@ class Options:
     douyin_origin: str | None = None
     volcengine: Volcengine | None = None
     allow_media_from: tuple[str, ...] = ()
+    allow_proxies: tuple[str, ...] = ()
     headed: bool = False
 
 
@@ -81,6 +82,13 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=[],
         help="let media come from a server on loopback; for tests on this machine only",
     )
+    parser.add_argument(
+        "--allow-proxy",
+        metavar="HOST:PORT",
+        action="append",
+        default=[],
+        help="let an account's proxy stand on loopback; for tests on this machine only",
+    )
     parser.add_argument("--headed", action="store_true", help="show the browser's window")
     given = parser.parse_args(arguments)
     if given.no_demo and given.demo_only:
@@ -103,5 +111,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         douyin_origin=given.douyin_origin,
         volcengine=volcengine,
         allow_media_from=tuple(given.allow_media_from),
+        allow_proxies=tuple(given.allow_proxy),
         headed=given.headed,
     )

@@ -14,6 +14,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ from rich.table import Table
 from chalicelib.accounts.store import AccountStore
 from chalicelib.accounts.vault import Vault
 from chalicelib.errors import PublisherError
+from chalicelib.unsealing import Unsealer
+from container.profile import BrowserProfile, profile_of
 from local.chromium import find_chromium
 from local.emulator import make_client
 from local.options import ROOT
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("[red]No Chromium was found. Install one, or set CHROMIUM_PATH.")
         return 1
     try:
-        session = _session(given)
+        session, profile = _session(given)
     except (BotoCoreError, ClientError, KeyError, OSError, ValueError, PublisherError) as error:
         console.print(f"[red]There is no session to probe with: {error}")
         return 1
@@ -56,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "storage_state": session,
         "chromium_path": chromium,
         "headed": given.headed,
+        "profile": asdict(profile),
     }
     probe = subprocess.run(
         [sys.executable, "-m", "container.probe_pages"],
@@ -83,26 +87,25 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _session(given: argparse.Namespace) -> dict[str, Any] | None:
+def _session(given: argparse.Namespace) -> tuple[dict[str, Any] | None, BrowserProfile]:
     if given.storage_state is not None:
         session: dict[str, Any] = json.loads(given.storage_state.read_text())
-        return session
+        return session, BrowserProfile()
     if given.account is None:
-        return None
+        return None, BrowserProfile()
     port = json.loads((given.data / "ports.json").read_text())["aws"]
     return sealed_session(f"http://{LOOPBACK}:{port}", STACK, given.account)
 
 
-def sealed_session(endpoint: str, stack: str, name: str) -> dict[str, Any]:
-    """The session in force of an account, out of the vault of a deployed stack."""
+def sealed_session(endpoint: str, stack: str, name: str) -> tuple[dict[str, Any], BrowserProfile]:
+    """The session in force of an account, out of the vault of a deployed stack, and how its browser appears."""
     parts = make_client("cloudformation", endpoint).describe_stack_resources(StackName=stack)
     names = {part["LogicalResourceId"]: part["PhysicalResourceId"] for part in parts["StackResources"]}
     account = AccountStore(make_client("dynamodb", endpoint), names["AccountsTable"]).get(name)
     account.require_login()
-    vault = Vault(
-        make_client("s3", endpoint), make_client("kms", endpoint), names["PrivateBucket"], names["SessionKey"]
-    )
-    return vault.open(name, account.session_version)
+    kms, key = make_client("kms", endpoint), names["SessionKey"]
+    vault = Vault(make_client("s3", endpoint), kms, names["PrivateBucket"], key)
+    return vault.open(name, account.session_version), profile_of(account, Unsealer(kms, key))
 
 
 def _show(console: Console, lines: list[dict[str, Any]]) -> None:

@@ -98,6 +98,7 @@ class System:
         specs = functions(template, config, app, outputs=outputs, parameters=parameters)
         api = next(spec for spec in specs if spec.name == API_HANDLER)
 
+        proxies = {"PROXY_ALLOW_LOOPBACK": ",".join(options.allow_proxies)}
         self.say("Workers and schedules")
         runtime = FunctionRuntime(
             [spec for spec in specs if spec is not api],
@@ -107,6 +108,7 @@ class System:
                 "CHROMIUM_PATH": chromium,
                 "BROWSER_MODE": "headed" if options.headed else "headless",
                 "MEDIA_ALLOW_LOOPBACK": ",".join(self._media_hosts()),
+                **proxies,
                 **self.function_environment,
             },
             tick_at_start=("sweep",),
@@ -117,7 +119,7 @@ class System:
         self.functions_endpoint = runtime.invoke_endpoint
 
         self.say("API")
-        environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment})
+        environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment, **proxies})
         self._serve(self._server("api", "local.api", options.port, environment))
         self.origin = f"http://localhost:{options.port}"
 

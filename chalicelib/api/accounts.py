@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib import aws
+from chalicelib.accounts.preferences import sealed, shown
 from chalicelib.accounts.removal import remove_account
 from chalicelib.accounts.store import PLATFORM, Account
 from chalicelib.api import wiring
@@ -55,7 +56,7 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
 
     A JSON merge patch (RFC 7396): a member that is null is taken away, one that is absent stays.
     """
-    changes = body.preferences.model_dump(exclude_unset=True)
+    changes = sealed(body.preferences.model_dump(exclude_unset=True), account_name, wiring.sealer())
     return account_answer(wiring.account_store().prefer(account_name, changes))
 
 
@@ -82,7 +83,7 @@ def account_answer(account: Account) -> AccountAnswer:
         id=account.name,
         name=account.nickname,
         platform=PLATFORM,
-        preferences=account.preferences,
+        preferences=shown(account.preferences),
         state=account.state.value,
         uid=account.uid,
         avatar_url=account.avatar_url,

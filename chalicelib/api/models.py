@@ -6,6 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -17,11 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from chalicelib.accounts.identity import DESKTOPS, USER_AGENT, proxy_url
 from chalicelib.accounts.logins import StatusOfLogin
 from chalicelib.clock import SHANGHAI, utc_now
 from chalicelib.media import ACCEPTED
 from chalicelib.publishing.schedule import parse_schedule_time
 from chalicelib.publishing.states import Action, State, Status
+from chalicelib.settings import settings
 from chalicelib.uploads.desk import is_upload
 
 # The limits of Douyin's own form (post page, captured 2026-09).
@@ -38,6 +41,8 @@ _CONTENT_TYPES = tuple(media_type for types in ACCEPTED.values() for media_type 
 _TAG = re.compile(r"[^\s#@]{1,30}")
 _PLACE = re.compile(r"[^\s/]{1,30}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+# With its area: the browser knows no others, and a machine's own files (localtime, posix/…) are none.
+_AREA = re.compile(r"UTC|[A-Z][A-Za-z]+(/[A-Z][A-Za-z0-9_+-]*){1,2}")
 
 
 class RequestModel(BaseModel):
@@ -103,7 +108,7 @@ def _schedule_time(value: str) -> str:
     try:
         parse_schedule_time(value)
     except ValueError:
-        raise ValueError("must be 'YYYY-MM-DD HH:mm' in Asia/Shanghai, or RFC 3339 with an offset") from None
+        raise ValueError("must be 'YYYY-MM-DD HH:mm', or RFC 3339 with an offset") from None
     return value
 
 
@@ -124,6 +129,31 @@ def _shooting_date(value: str) -> str:
         raise ValueError(f"must be from {EARLIEST_SHOOTING} to today, in Asia/Shanghai")
     return value
 
+
+def _proxy_url(value: str) -> str:
+    return proxy_url(value, settings.proxy_allow_loopback)
+
+
+def _time_zone(value: str) -> str:
+    try:
+        known = bool(_AREA.fullmatch(value) and ZoneInfo(value))
+    except (KeyError, OSError):
+        known = False
+    if not known:
+        raise ValueError("must be an IANA time zone such as Asia/Shanghai")
+    return value
+
+
+def _user_agent(value: str) -> str:
+    if not USER_AGENT.fullmatch(value):
+        raise ValueError(
+            "must be a desktop Chrome's: Mozilla/5.0 (PLATFORM) AppleWebKit/537.36 (KHTML, like Gecko) "
+            f"Chrome/N.0.0.0 Safari/537.36, with PLATFORM one of {', '.join(DESKTOPS)}"
+        )
+    return value
+
+
+Locale = Literal["zh-CN", "zh-SG", "zh-HK", "zh-MO", "zh-TW"]
 
 AccountName = Annotated[
     str,
@@ -223,8 +253,9 @@ class PublishRequest(RequestModel):
         Field(
             default=None,
             description=(
-                "'YYYY-MM-DD HH:mm' in Asia/Shanghai, or RFC 3339 with an offset. Between 2 hours and 14 days "
-                "ahead Douyin keeps the time itself; nearer or farther, the task is held until then."
+                "'YYYY-MM-DD HH:mm' in Asia/Shanghai or the account's time_zone, or RFC 3339 with an offset. "
+                "Between 2 hours and 14 days ahead Douyin keeps the time itself; nearer or farther, the task "
+                "is held until then."
             ),
             examples=["2026-12-24 18:00"],
         ),
@@ -401,6 +432,36 @@ class EvidenceList(AnswerModel):
     expires_at: str = Field(description="When the urls end.")
 
 
+class ProxyPreference(RequestModel):
+    """The way out of the account's browser; there is no other one then. The credentials are sealed at once and
+    never shown; they stay until the url changes, or both are null.
+    """
+
+    url: Annotated[
+        str,
+        Field(
+            max_length=300,
+            description="http://host:port or socks5://host:port, on a public address, without credentials.",
+            examples=["socks5://proxy.example.com:1080"],
+        ),
+        AfterValidator(_proxy_url),
+    ]
+    username: Annotated[str, Field(pattern=r"^[!-9;-~]{1,255}$")] | None = Field(
+        default=None, description="1 to 255 printable ASCII characters without blanks and ':'.", repr=False
+    )
+    password: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = Field(
+        default=None, description="1 to 255 printable ASCII characters without blanks.", repr=False
+    )
+
+    @model_validator(mode="after")
+    def _a_name_has_a_password(self) -> ProxyPreference:
+        if len({"username", "password"} & self.model_fields_set) == 1 or (
+            (self.username is None) is not (self.password is None)
+        ):
+            raise ValueError("username and password go together: give both, or neither")
+        return self
+
+
 class Preferences(RequestModel):
     """Stand in for what a task does not say. A member that is null is taken away; one that is absent stays."""
 
@@ -413,10 +474,28 @@ class Preferences(RequestModel):
     visibility: Literal["public", "friends", "private"] | None = None
     allow_save: bool | None = Field(default=None, description="Whether others may save the video (保存权限).")
     daily_cap: int | None = Field(
-        default=None, ge=1, le=1000, description="At most so many works appear on one day in Asia/Shanghai."
+        default=None,
+        ge=1,
+        le=1000,
+        description="At most so many works appear on one day, in the account's time_zone.",
     )
     min_spacing_minutes: int | None = Field(
         default=None, ge=1, le=10080, description="At least so long between two works that appear."
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
+        default=None,
+        description="An IANA name, Asia/Shanghai by default: of a schedule_time without an offset, of the days "
+        "of daily_cap, and of the browser.",
+        examples=["Asia/Shanghai"],
+    )
+    proxy: ProxyPreference | None = None
+    user_agent: Annotated[str, Field(max_length=512), AfterValidator(_user_agent)] | None = Field(
+        default=None,
+        description="Of a desktop Chrome on Windows, macOS or Linux, as Chrome itself writes it. Its version "
+        "gives way to the browser's own.",
+    )
+    locale: Locale | None = Field(
+        default=None, description="zh-CN by default. The pages are read by their Chinese texts."
     )
 
 
@@ -428,7 +507,9 @@ class AccountAnswer(AnswerModel):
     id: str = Field(description="The account_name.")
     name: str = Field(description="The nickname on the platform.")
     platform: Literal["douyin"]
-    preferences: dict[str, Any]
+    preferences: dict[str, Any] = Field(
+        description="As they were set; of a proxy's credentials only has_credentials, whether there are any."
+    )
     state: Literal["logged_in", "expired"]
     uid: str
     avatar_url: str | None

@@ -8,9 +8,10 @@ back, for it is looked up whenever it stands in another task's way.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
+from chalicelib.accounts.preferences import time_zone
 from chalicelib.clock import SHANGHAI, Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.publishing.schedule import platform_takes
 from chalicelib.publishing.states import State
@@ -44,12 +45,13 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """An account's preferences `daily_cap` (works that appear on one day in Asia/Shanghai) and
+    """An account's preferences `daily_cap` (works that appear on one day of its `time_zone`) and
     `min_spacing_minutes` (between two that appear); None is no limit.
     """
 
     daily_cap: int | None
     spacing: timedelta
+    zone: tzinfo = SHANGHAI
 
     @classmethod
     def of(cls, preferences: Mapping[str, Any]) -> Limits:
@@ -57,11 +59,12 @@ class Limits:
         return cls(
             cap if isinstance(cap, int) and cap > 0 else None,
             timedelta(minutes=minutes if isinstance(minutes, int) and minutes > 0 else 0),
+            time_zone(preferences),
         )
 
     def hold(self, booked: Collection[datetime], at: datetime) -> Hold | None:
         """Why one more work cannot appear at that instant, beside those that are booked."""
-        midnight = at.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = at.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
         tomorrow = midnight + timedelta(days=1)
         that_day = sum(midnight <= other < tomorrow for other in booked)
         if self.daily_cap is not None and that_day >= self.daily_cap:

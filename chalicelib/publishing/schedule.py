@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from chalicelib.clock import SHANGHAI
 
@@ -34,14 +34,30 @@ class Plan:
     platform_schedule: bool
 
 
-def parse_schedule_time(text: str) -> datetime:
-    """`YYYY-MM-DD HH:mm` in Asia/Shanghai, or RFC 3339 with an offset. ValueError says what is wrong."""
-    if _LOCAL.fullmatch(text):
-        return datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=SHANGHAI)
+def parse_schedule_time(text: str, zone: tzinfo = SHANGHAI) -> datetime:
+    """`YYYY-MM-DD HH:mm` in `zone`, or RFC 3339 with an offset. ValueError says what is wrong.
+
+    A time that a clock shows twice, when summer ends, is the earlier one.
+    """
+    if is_local(text):
+        local = datetime.strptime(text, "%Y-%m-%d %H:%M")  # noqa: DTZ007 - the zone is added below
+        try:
+            instant = local.replace(tzinfo=zone).astimezone(UTC)
+        except OverflowError:
+            raise ValueError("there is no such year in UTC") from None
+        # Only the way there and back tells of a time that the beginning of summer skips.
+        if instant.astimezone(zone).replace(tzinfo=None) != local:
+            raise ValueError(f"clocks in {zone} skip that time")
+        return instant
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError("an RFC 3339 time needs an offset")
     return instant
+
+
+def is_local(text: str) -> bool:
+    """Whether the time is written without an offset, so that it is the account's time zone that counts."""
+    return _LOCAL.fullmatch(text) is not None
 
 
 def plan(publish_at: datetime, now: datetime) -> Plan:

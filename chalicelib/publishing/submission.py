@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.accounts.preferences import applied
+from chalicelib.accounts.preferences import applied, time_zone
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import (
     Canceled,
@@ -17,7 +17,7 @@ from chalicelib.errors import (
     ValidationFailed,
 )
 from chalicelib.publishing import states
-from chalicelib.publishing.schedule import parse_schedule_time, plan
+from chalicelib.publishing.schedule import is_local, parse_schedule_time, plan
 from chalicelib.publishing.states import State
 from chalicelib.publishing.store import DUE, conflict
 from chalicelib.publishing.task import Submission, Task, work_url
@@ -63,8 +63,11 @@ class TaskDesk:
         submission = replace(submission, **preferred)
         schedule = None
         if submission.schedule_time is not None:
+            if is_local(submission.schedule_time) and "time_zone" in account.preferences:
+                preferred["time_zone"] = account.preferences["time_zone"]
             try:
-                schedule = plan(parse_schedule_time(submission.schedule_time), now)
+                zone = time_zone(account.preferences)
+                schedule = plan(parse_schedule_time(submission.schedule_time, zone), now)
             except ValueError as error:
                 raise ValidationFailed(
                     f"schedule_time cannot be kept: {error}.",

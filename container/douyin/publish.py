@@ -130,6 +130,7 @@ class Publication:
         self._upload: UploadWatch | None = None
         self._gate: PublishGate | None = None
         self._declared: str | None = None
+        self._scheduled: str | None = None
 
     async def open_upload(self) -> None:
         """Opens the upload page. SessionExpired on proof, PageTimeout where the page is merely slow."""
@@ -181,7 +182,7 @@ class Publication:
                     await form.choose_setting(page, form.SAVE_LABELS[work.allow_save])
                 if work.publish_at is not None:
                     await form.choose_setting(page, form.SCHEDULED)
-                    await schedule.set_schedule(page, work.publish_at)
+                    self._scheduled = await schedule.set_schedule(page, work.publish_at)
 
     async def read_back(self, work: Work) -> None:
         """Reads the whole form again. FormMismatch where it differs from what was asked: `context["field"]` is
@@ -191,7 +192,8 @@ class Publication:
         async with self._step("read_back"):
             if work.publish_at is not None:
                 schedule.refuse_impossible(work.publish_at)
-            differences = [difference async for difference in _differences(self._page, work, self._declared)]
+            found = _differences(self._page, work, self._declared, self._scheduled)
+            differences = [difference async for difference in found]
             if differences:
                 raise FormMismatch(
                     "; ".join(text for _, text in differences),
@@ -441,8 +443,12 @@ class Publication:
         return self._deadline() - _RESERVE_SECONDS
 
 
-async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIterator[tuple[str, str]]:
-    """(field, what differs), for each field of the form that is not as asked."""
+async def _differences(
+    page: Page, work: Work, declared: str | None, scheduled: str | None
+) -> AsyncIterator[tuple[str, str]]:
+    """(field, what differs), for each field of the form that is not as asked. `declared` and `scheduled` are
+    what the form was made to show.
+    """
     title = await form.read_title(page)
     if title.strip() != work.title.strip():
         yield "title", f"the title reads {title!r} instead of {work.title!r}"
@@ -468,10 +474,8 @@ async def _differences(page: Page, work: Work, declared: str | None) -> AsyncIte
     when = form.AT_ONCE if work.publish_at is None else form.SCHEDULED
     if not await form.is_chosen(page, when):
         yield "schedule_time", f"{when} is not chosen"
-    if work.publish_at is not None:
-        asked, read = schedule.shanghai_text(work.publish_at), await schedule.read_schedule(page)
-        if asked != read:
-            yield "schedule_time", f"the schedule reads {read!r} instead of {asked!r} (Asia/Shanghai)"
+    if work.publish_at is not None and (read := await schedule.read_schedule(page)) != scheduled:
+        yield "schedule_time", f"the schedule reads {read!r} instead of {scheduled!r}"
 
 
 async def _close_popover(popover: Locator) -> None:

@@ -1,4 +1,4 @@
-"""The site's own schedule: a date and time in Asia/Shanghai, chosen in its panel and read back.
+"""The site's own schedule: a date and time, chosen in its panel and read back.
 
 The field starts at now + 2 h and fills itself again when it is cleared; typing and Enter may silently keep that
 default (social-auto-upload #17, #142), so that a time is typed only to be confirmed in the panel, and is
@@ -8,6 +8,7 @@ believed only once it was read back.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from playwright.async_api import TimeoutError as PlaywrightTimeout
@@ -30,22 +31,30 @@ from container.douyin.locators import (
 from container.evidence import first_line, note
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from playwright.async_api import Locator, Page
 
 _FORMAT = "%Y-%m-%d %H:%M"
 _READ_MS = 3_000
 _MONTH_MS = 500
 
+# How far the field's start may be from two hours ahead. Time zones are a quarter of an hour apart, or more.
+_START_SKEW = timedelta(minutes=7)
 
-async def set_schedule(page: Page, publish_at: datetime) -> None:
-    """Sets the time in the open schedule field. FormMismatch where the field keeps another one, and what
-    `refuse_impossible` raises.
+_CLOCK = """
+(_, time) => {
+  const clock = new Date(time);
+  return [clock.getFullYear(), clock.getMonth() + 1, clock.getDate(), clock.getHours(), clock.getMinutes()];
+}
+"""
+
+
+async def set_schedule(page: Page, publish_at: datetime) -> str:
+    """Sets the time in the open schedule field, and returns how the field shows it. FormMismatch where it keeps
+    another one, and what `refuse_impossible` raises.
     """
     refuse_impossible(publish_at)
-    wanted = shanghai_text(publish_at)
     field = await find(page, SCHEDULE_INPUT)
+    wanted = await _as_written(field, publish_at)
     for way in (_by_panel, _by_typing):
         try:
             await way(page, field, wanted)
@@ -53,23 +62,20 @@ async def set_schedule(page: Page, publish_at: datetime) -> None:
             note(f"schedule: {way.__name__.strip('_')} failed: {first_line(error)}")
             await page.keyboard.press("Escape")
         if await _reads(field, wanted):
-            return
+            return wanted
     raise FormMismatch(
-        f"The schedule reads {await field.input_value()!r} instead of {wanted!r} (Asia/Shanghai).",
-        field="schedule_time",
+        f"The schedule reads {await field.input_value()!r} instead of {wanted!r}.", field="schedule_time"
     )
 
 
 def refuse_impossible(publish_at: datetime) -> None:
     """ScheduleTooNear where the site does not take the time any more, FormMismatch where not yet."""
     ahead = publish_at - utc_now()
+    when = f"{_in_shanghai(publish_at):{_FORMAT}} (Asia/Shanghai)"
     if ahead < PLATFORM_EARLIEST:
-        raise ScheduleTooNear(f"{shanghai_text(publish_at)} (Asia/Shanghai) is less than 2 hours ahead by now.")
+        raise ScheduleTooNear(f"{when} is less than 2 hours ahead by now.")
     if ahead > PLATFORM_LATEST:
-        raise FormMismatch(
-            f"{shanghai_text(publish_at)} (Asia/Shanghai) is more than the 14 days ahead that the site takes.",
-            field="schedule_time",
-        )
+        raise FormMismatch(f"{when} is more than the 14 days ahead that the site takes.", field="schedule_time")
 
 
 async def read_schedule(page: Page) -> str:
@@ -78,8 +84,42 @@ async def read_schedule(page: Page) -> str:
     return (await field.input_value()).strip() if await field.count() else ""
 
 
-def shanghai_text(instant: datetime) -> str:
-    return instant.astimezone(SHANGHAI).strftime(_FORMAT)
+async def _as_written(field: Locator, instant: datetime) -> str:
+    """The instant as the field writes it: by the clock of Asia/Shanghai, or by the browser's.
+
+    Nobody has told how the site looks from another time zone, so the field is asked: it starts at the soonest
+    time that it takes. FormMismatch where that does not tell.
+    """
+    shanghai, browser = _in_shanghai(instant), await _in_browser(field, instant)
+    if shanghai == browser:
+        return shanghai.strftime(_FORMAT)
+    start = (await field.input_value()).strip()
+    soonest = utc_now() + PLATFORM_EARLIEST
+    starts = [(_in_shanghai(soonest), shanghai), (await _in_browser(field, soonest), browser)]
+    fitting = [written for clock, written in starts if _near(start, clock)]
+    if len(fitting) != 1:
+        raise FormMismatch(
+            f"The schedule starts at {start!r}, which does not tell its time zone. Take the account's "
+            "preference time_zone away, or give a time outside of Douyin's own schedule.",
+            field="schedule_time",
+        )
+    return fitting[0].strftime(_FORMAT)
+
+
+def _in_shanghai(instant: datetime) -> datetime:
+    return instant.astimezone(SHANGHAI).replace(tzinfo=None)
+
+
+async def _in_browser(field: Locator, instant: datetime) -> datetime:
+    """What a clock in the browser's time zone shows at the instant."""
+    return datetime(*await field.evaluate(_CLOCK, instant.timestamp() * 1000))  # noqa: DTZ001 - a clock's face
+
+
+def _near(start: str, clock: datetime) -> bool:
+    try:
+        return abs(datetime.strptime(start, _FORMAT) - clock) <= _START_SKEW  # noqa: DTZ007 - as above
+    except ValueError:
+        return False
 
 
 async def _by_panel(page: Page, field: Locator, wanted: str) -> None:

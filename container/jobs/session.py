@@ -14,6 +14,7 @@ from chalicelib.accounts.store import Profile
 from chalicelib.dynamodb import ConditionFailed
 from chalicelib.errors import LoginSuperseded, SessionUnreadable
 from container.points import reach
+from container.profile import profile_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,12 +36,18 @@ _INDEXED_DB_BYTES = 128 * 1024
 
 @asynccontextmanager
 async def open_session(worker: Worker, account: Account, timeline: Timeline) -> AsyncIterator[BrowserContext]:
-    """A fresh context that is logged in as the account. The vault opens while the browser starts."""
-    async with timeline.step("open_session"):
-        storage_state, _ = await asyncio.gather(
-            asyncio.to_thread(_open_vault, worker, account), worker.browser.start()
+    """A fresh context that is logged in as the account, and appears as it prefers. The vault opens while the
+    browser starts.
+    """
+    async with timeline.step("open_session") as step:
+        storage_state, profile, _ = await asyncio.gather(
+            asyncio.to_thread(_open_vault, worker, account),
+            asyncio.to_thread(profile_of, account, worker.unsealer),
+            worker.browser.start(),
         )
-    async with worker.browser.context(storage_state=storage_state) as context:
+        if told := str(profile):
+            step.note(told)
+    async with worker.browser.context(storage_state=storage_state, profile=profile) as context:
         yield context
 
 

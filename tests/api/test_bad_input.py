@@ -119,6 +119,26 @@ def test_a_bad_place_or_date_of_own_footage_is_named(
         ("default_claim_type", "原创"),
         ("allow_save", "yes"),
         ("colour", "red"),
+        ("time_zone", "Shanghai"),
+        ("time_zone", "UTC+8"),
+        ("time_zone", "posix/Asia/Shanghai"),
+        ("time_zone", "Asia"),
+        ("time_zone", "../../etc/passwd"),
+        ("locale", "en-US"),
+        ("locale", "zh_CN"),
+        ("user_agent", "curl/8.0"),
+        ("user_agent", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"),
+        ("proxy", "http://proxy.example.com:8080"),
+        ("proxy", {}),
+        ("proxy", {"url": "http://secret:secret@proxy.example.com:8080"}),
+        ("proxy", {"url": "http://127.0.0.1:8080"}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "username": "u"}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "password": "secret"}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "username": "u", "password": None}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "username": "u:v", "password": "secret"}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "username": "u", "password": "secret" * 50}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "username": "u", "password": "sécret secret"}),
+        ("proxy", {"url": "http://proxy.example.com:8080", "has_credentials": True}),
     ],
 )
 def test_a_bad_preference_is_named(api: Api, account_name: str, name: str, value: Any) -> None:
@@ -126,6 +146,7 @@ def test_a_bad_preference_is_named(api: Api, account_name: str, name: str, value
 
     problem = assert_problem(answer, 422, "request.invalid")
     assert problem["errors"][0]["pointer"].startswith(f"/preferences/{name}")
+    assert "secret" not in answer.text
 
 
 @pytest.mark.parametrize("field", ["video_url", "title", "account_name"])

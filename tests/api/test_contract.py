@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from chalicelib.accounts.logins import LoginState, LoginStore
 from chalicelib.accounts.store import Profile, storage_prefix
-from chalicelib.clock import SHANGHAI, utc_now
-from chalicelib.errors import LoginRefused
+from chalicelib.clock import SHANGHAI, to_rfc3339, utc_now
+from chalicelib.errors import LoginRefused, SealBroken
 from chalicelib.publishing import states
 from chalicelib.publishing.store import TaskStore
 from chalicelib.unsealing import Unsealer
@@ -136,6 +139,49 @@ def test_preferences_stand_in_for_fields_that_a_request_leaves_out(
     }
     said = tasks.get(outspoken).submission
     assert (said.tags, said.claim_type, said.visibility) == ([], None, "private")
+
+
+def test_a_proxys_credentials_are_sealed_and_never_shown(api: Api, account_name: str, cloud: Cloud) -> None:
+    path, password = f"/api/v1/accounts/{account_name}", "canary-proxy-password"
+    proxy = {"url": "socks5://proxy.example.com:1080", "username": "canary-user", "password": password}
+
+    answers = [
+        api("PATCH", path, json={"preferences": {"proxy": proxy}}),
+        api("PATCH", path, json={"preferences": {"daily_cap": 3}}),
+        api.get(path),
+        api.get("/api/v1/accounts"),
+    ]
+
+    assert answers[2].json()["preferences"]["proxy"] == {"url": proxy["url"], "has_credentials": True}
+    items = cloud.client("dynamodb").scan(TableName=cloud.variable("ACCOUNTS_TABLE"))["Items"]
+    (item,) = [item for item in items if item["name"]["S"] == account_name]
+    sealed = item["preferences"]["M"]["proxy"]["M"]["credentials"]["S"]
+    for text in (*(answer.text for answer in answers), repr(items)):
+        assert password not in text
+        assert "canary-user" not in text
+        assert base64.b64encode(password.encode()).decode().rstrip("=") not in text
+    unsealer = Unsealer(cloud.client("kms"), cloud.variable("SESSION_KEY_ID"))
+    assert json.loads(unsealer.open(sealed, "proxy", account_name)) == proxy
+    with pytest.raises(SealBroken):
+        unsealer.open(sealed, "proxy", "another account")
+    # They go to no other proxy.
+    other = {"url": "socks5://elsewhere.example.com:1080"}
+    changed = api("PATCH", path, json={"preferences": {"proxy": other}}).json()["preferences"]
+    assert changed == {"daily_cap": 3, "proxy": {**other, "has_credentials": False}}
+
+
+def test_a_schedule_time_is_read_in_the_accounts_time_zone(api: Api, body: dict[str, Any]) -> None:
+    path = f"/api/v1/accounts/{body['account_name']}"
+    api("PATCH", path, json={"preferences": {"time_zone": "America/New_York"}}).raise_for_status()
+    at = (utc_now() + timedelta(days=3)).replace(second=0, microsecond=0)
+    there = at.astimezone(ZoneInfo("America/New_York"))
+
+    local = api.post("/api/v1/publish", {**body, "schedule_time": f"{there:%Y-%m-%d %H:%M}"}).json()
+    offset = api.post("/api/v1/publish", {**body, "schedule_time": at.isoformat()}).json()
+
+    assert local["publish_at"] == offset["publish_at"] == to_rfc3339(at)
+    applied = [api.get(f"/api/v1/tasks/{task['id']}").json()["applied"] for task in (local, offset)]
+    assert applied == [{"time_zone": "America/New_York"}, {}]
 
 
 def test_preferences_are_merged_and_taken_away(api: Api, account_name: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from container.browser import Browser
     from container.douyin.publish import Submitted
     from container.douyin.verification import NextCode
+    from container.profile import BrowserProfile
 
 MEDIA = Path(__file__).parents[2] / "local" / "standins" / "douyin" / "media"
 VIDEO, COVER = MEDIA / "demo.mp4", MEDIA / "demo.png"
@@ -127,9 +128,10 @@ async def visit(
     session: dict[str, Any] | None = None,
     next_code: NextCode | None = None,
     seconds: float = _SECONDS,
+    profile: BrowserProfile | None = None,
 ) -> AsyncIterator[Visit]:
     """A page with a session (a fresh one unless given), nowhere yet."""
-    async with browser.context(storage_state=session or site.log_in()) as context:
+    async with browser.context(storage_state=session or site.log_in(), profile=profile) as context:
         page = await open_page(context)
         entries: list[dict[str, Any]] = []
 

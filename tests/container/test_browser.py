@@ -17,6 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 from chalicelib.errors import BrowserFailed, ConfigurationError
 from container import browser as module
 from container.browser import Browser, open_page, platform_hosts
+from container.profile import BrowserProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +121,44 @@ def test_the_browser_says_nothing_of_automation(run: Run, browser: Browser, site
     assert told["webdriver"] is False
     assert (told["languages"], told["zone"]) == (["zh-CN"], "Asia/Shanghai")
     assert (told["width"], told["height"]) == (1440, 900)
+
+
+_AGENT = "Mozilla/5.0 ({}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("desktop", "platform", "hint"),
+    [
+        ("Windows NT 10.0; Win64; x64", "Win32", "Windows"),
+        ("Macintosh; Intel Mac OS X 10_15_7", "MacIntel", "macOS"),
+        ("X11; Linux x86_64", "Linux x86_64", "Linux"),
+    ],
+)
+def test_all_that_the_browser_tells_agrees_with_its_profile(
+    run: Run, browser: Browser, site: Site, desktop: str, platform: str, hint: str
+) -> None:
+    profile = BrowserProfile(
+        user_agent=_AGENT.format(desktop, 99), locale="zh-TW", time_zone="America/New_York"
+    )
+
+    async def go() -> tuple[str, dict[str, Any], dict[str, str]]:
+        async with browser.context(profile=profile) as context:
+            assert context.browser is not None
+            page = await open_page(context)
+            async with page.expect_request(f"{site.origin}/") as first:
+                await page.goto(f"{site.origin}/")
+            headers = await (await first.value).all_headers()
+            return context.browser.version.partition(".")[0], await page.evaluate(_TELLS), headers
+
+    major, told, headers = run(go())
+    # The version is the browser's own, whichever the profile names.
+    assert (told["agent"], headers["user-agent"]) == (_AGENT.format(desktop, major),) * 2
+    assert (told["platform"], headers["sec-ch-ua-platform"]) == (platform, f'"{hint}"')
+    assert f'"{hint}"' in told["brands"]
+    assert f'"version":"{major}"' in told["brands"]
+    assert (told["languages"], headers["accept-language"]) == (["zh-TW"], "zh-TW")
+    assert (told["zone"], told["written"]) == ("America/New_York", "12:00:00")
 
 
 @pytest.mark.system
@@ -280,9 +319,11 @@ _TELLS = """
 () => ({
   agent: navigator.userAgent,
   brands: JSON.stringify(navigator.userAgentData),
+  platform: navigator.platform,
   webdriver: navigator.webdriver,
   languages: [...navigator.languages],
   zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  written: new Date(Date.UTC(2026, 0, 1, 17)).toTimeString().slice(0, 8),
   width: innerWidth,
   height: innerHeight,
 })

@@ -356,7 +356,9 @@ def test_a_form_that_changes_the_schedule_by_itself_is_noticed(run: Run, browser
     async def go() -> FormMismatch:
         async with open_form(browser, site) as visited:
             await visited.publication.fill(work)
-            await visited.page.wait_for_function(_SCHEDULE_IS_NOT, arg=schedule.shanghai_text(_WHEN))
+            await visited.page.wait_for_function(
+                _SCHEDULE_IS_NOT, arg=f"{_WHEN.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+            )
             with pytest.raises(FormMismatch) as caught:
                 await visited.publication.read_back(work)
             return caught.value

@@ -21,6 +21,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import addresses
+from chalicelib.addresses import is_public
 from chalicelib.errors import (
     MediaDamaged,
     MediaError,
@@ -31,8 +33,7 @@ from chalicelib.errors import (
     MediaUnreachable,
 )
 from chalicelib.media import MAX_IMAGE_BYTES
-from container import media
-from container.media import fetch_media, is_public
+from container.media import fetch_media
 from container.media_file import Limits, MediaFile
 from container.sniff import sniff
 from tests.container.media_server import MediaServer, head, media_server
@@ -445,7 +446,7 @@ def test_of_several_addresses_only_the_checked_one_is_ever_tried(
     assert connected == connects_to
 
 
-_BARRED = [str(network) for network in media._BARRED]
+_BARRED = [str(network) for network in addresses._BARRED]
 
 
 @given(st.sampled_from(_BARRED), st.data())

@@ -17,6 +17,7 @@ from container.browser import open_page
 from container.douyin import locators as table
 from container.douyin import probe
 from container.douyin.probe import EITHER, OCCASIONAL, Finding, all_targets, probe_creator, probe_login
+from container.profile import BrowserProfile
 from local.probe import sealed_session
 from tests.container.support import VIDEO
 
@@ -138,7 +139,8 @@ def test_an_accounts_session_comes_out_of_the_vault(cloud: Cloud) -> None:
     session: dict[str, list[str]] = {"cookies": [], "origins": []}
     vault.seal("probed", 7, session)
     account = accounts.log_in("probed", Profile("1", "小满", None), session_version=7)
-    assert sealed_session(cloud.endpoint, "publisher", "probed") == session
+    accounts.prefer("probed", {"locale": "zh-HK"})
+    assert sealed_session(cloud.endpoint, "publisher", "probed") == (session, BrowserProfile(locale="zh-HK"))
     accounts.mark_expired(account)
     with pytest.raises(LoginRequired):
         sealed_session(cloud.endpoint, "publisher", "probed")

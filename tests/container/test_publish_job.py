@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from chalicelib.accounts.preferences import sealed
 from chalicelib.accounts.store import AccountStore, Profile
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import from_rfc3339, to_rfc3339, utc_now
@@ -23,25 +25,28 @@ from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.states import Move, State
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.task import Submission, Task
+from chalicelib.sealing import Sealer
 from chalicelib.settings import Settings
 from chalicelib.unsealing import Unsealer
+from container.browser import Browser, platform_hosts
 from container.douyin import act, locators, upload
 from container.douyin.publish import Publication
 from container.douyin.works import list_works
 from container.jobs.publish import BACKOFF, CLICK_SECONDS, run_task
 from container.worker import Worker
+from tests.container.proxies import PASSWORD, USERNAME, SocksProxy, proxy_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from playwright.async_api import Page
 
     from chalicelib.clock import Clock
-    from container.browser import Browser
     from container.douyin.works import WorkSummary
     from tests.conftest import Cloud
     from tests.container.conftest import Run
+    from tests.container.proxies import ProxyServer
     from tests.container.support import Site
 
 pytestmark = pytest.mark.system
@@ -369,3 +374,76 @@ def _queued(bench: Bench, submission: Submission, **members: Any) -> Task:
     task = Task(str(uuid.uuid4()), State.QUEUED, submission, created_at=now, updated_at=now, **members)
     bench.store.create(task)
     return task
+
+
+@pytest.fixture
+def proxied(bench: Bench, site: Site, chromium_path: str) -> Iterator[ProxyServer]:
+    """The account's proxy; the worker's browser may use it on loopback."""
+    with proxy_server(SocksProxy) as proxy:
+        browser = Browser(
+            chromium_path, allowed_hosts=platform_hosts(site.origin), proxy_allow_loopback={proxy.host}
+        )
+        object.__setattr__(bench.worker, "browser", browser)
+        yield proxy
+        bench.run(browser.close())
+
+
+def _prefer_proxy(bench: Bench, account: str, proxy: ProxyServer, password: str) -> None:
+    """As the API stores it."""
+    unsealer = bench.worker.unsealer
+    given = {"proxy": {"url": proxy.url, "username": USERNAME, "password": password}}
+    bench.worker.accounts.prefer(account, sealed(given, account, Sealer(unsealer.kms, unsealer.key_id)))
+
+
+def test_a_task_of_an_account_with_a_proxy_is_published_through_it(
+    bench: Bench, site: Site, task: Task, account: str, proxied: ProxyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    _prefer_proxy(bench, account, proxied, PASSWORD)
+
+    bench.publish(task)
+
+    assert bench.store.get(task.id).state is State.PUBLISHED
+    assert set(proxied.asked) == {site.origin.removeprefix("http://")}
+    timeline = bench.store.get(task.id).timeline
+    (entry,) = [entry for entry in timeline if entry["name"] == "open_session"]
+    assert entry["notes"] == [f"proxy {proxied.url}"]
+    for told in (repr(bench.store.get(task.id)), caplog.text):
+        assert PASSWORD not in told
+        assert USERNAME not in told
+
+
+def test_a_task_waits_for_a_proxy_that_is_down_and_nothing_goes_out_beside_it(
+    bench: Bench, site: Site, task: Task, account: str, proxied: ProxyServer
+) -> None:
+    _prefer_proxy(bench, account, proxied, PASSWORD)
+    proxied.stop_listening()
+
+    bench.publish(task)
+
+    waiting = bench.store.get(task.id)
+    assert (waiting.state, waiting.attempts, waiting.intent) == (State.QUEUED, 1, None)
+    assert site.works() == []
+    # The proxy stays down.
+    for _ in range(3):
+        bench.sweep_later(hours=1)
+        bench.publish(task)
+    failed = bench.store.get(task.id)
+    assert failed.state is State.FAILED
+    assert failed.error is not None
+    assert failed.error["code"] == "account.proxy_unreachable"
+
+
+def test_a_task_fails_at_once_where_the_proxy_does_not_take_the_password(
+    bench: Bench, site: Site, task: Task, account: str, proxied: ProxyServer
+) -> None:
+    _prefer_proxy(bench, account, proxied, "wrong")
+
+    bench.publish(task)
+
+    failed = bench.store.get(task.id)
+    assert failed.state is State.FAILED
+    assert failed.error is not None
+    assert (failed.error["code"], failed.error["retryable"]) == ("account.proxy_refused", False)
+    assert "`proxy`" in failed.error["next_step"]
+    assert site.works() == []

@@ -7,6 +7,7 @@ import hashlib
 import re
 import struct
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.errors import (
     CaptchaRequired,
+    FormMismatch,
     PageTimeout,
     PlatformBusy,
     PlatformRejected,
@@ -23,11 +25,12 @@ from chalicelib.errors import (
     SessionExpired,
 )
 from container.browser import open_page
-from container.douyin import act, ask, locators, session, topics, upload
+from container.douyin import act, ask, locators, schedule, session, topics, upload
 from container.douyin.login import QrLogin, QrState
 from container.douyin.publish import Work
 from container.douyin.works import list_works
 from container.evidence import Timeline
+from container.profile import BrowserProfile
 from local.standins.douyin.scenario import SWITCHES
 from tests.container.support import COVER, VIDEO, XIAOMAN, held, open_form, prepare, publish, visit
 
@@ -89,6 +92,40 @@ def test_a_work_with_every_field_gets_through(
     assert site.publish_requests() == 1
     fallbacks = [note for note in notes if "fallback" in note]
     assert bool(fallbacks) is (name in _DRIFTED), fallbacks
+
+
+@pytest.mark.parametrize("time_zone", ["America/New_York", "Asia/Kathmandu"])
+@pytest.mark.parametrize(
+    "scenario", [{"schedule_zone": "shanghai"}, {"schedule_zone": "browser"}], ids=["shanghai", "browser"]
+)
+def test_a_schedule_means_the_same_instant_by_whichever_clock_the_site_writes_it(
+    run: Run, browser: Browser, site: Site, scenario: dict[str, str], time_zone: str
+) -> None:
+    site.scenario(**scenario)
+    work = replace(_PLAIN, publish_at=_FULL.publish_at)
+
+    async def go() -> None:
+        async with visit(browser, site, profile=BrowserProfile(time_zone=time_zone)) as visited:
+            await publish(visited, work)
+
+    run(go())
+    assert work.publish_at is not None
+    assert [truth["timing"] for truth in site.works()] == [int(work.publish_at.timestamp())]
+
+
+def test_a_schedule_whose_time_zone_cannot_be_told_is_not_set(
+    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "_START_SKEW", -timedelta(seconds=1))
+
+    async def go() -> None:
+        async with visit(browser, site, profile=BrowserProfile(time_zone="Europe/Berlin")) as visited:
+            await publish(visited, replace(_PLAIN, publish_at=_FULL.publish_at))
+
+    with pytest.raises(FormMismatch, match="time zone") as failed:
+        run(go())
+    assert failed.value.context["field"] == "schedule_time"
+    assert site.publish_requests() == 0
 
 
 def _told(truth: dict[str, Any]) -> dict[str, Any]:

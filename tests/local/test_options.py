@@ -29,6 +29,7 @@ def test_every_option_is_taken(tmp_path: Path) -> None:
             *("--douyin-origin", REAL_DOUYIN),
             *("--volc-endpoint", REAL_VOLCENGINE, "--volc-access-key", "AK", "--volc-secret-key", "SK"),
             *("--utm-source", "one,two", "--allow-media-from", "127.0.0.1:1", "--allow-media-from", "[::1]:2"),
+            *("--allow-proxy", "127.0.0.1:3"),
         ]
     )
 
@@ -39,6 +40,7 @@ def test_every_option_is_taken(tmp_path: Path) -> None:
         douyin_origin=REAL_DOUYIN,
         volcengine=Volcengine(REAL_VOLCENGINE, "AK", "SK", "one,two"),
         allow_media_from=("127.0.0.1:1", "[::1]:2"),
+        allow_proxies=("127.0.0.1:3",),
         headed=True,
     )
 

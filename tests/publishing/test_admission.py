@@ -203,6 +203,16 @@ def test_the_day_is_shanghais(desk: Desk) -> None:
     assert limits.hold([before_midnight], before_midnight + timedelta(seconds=30)) is not None
 
 
+def test_the_day_is_that_of_the_accounts_time_zone(desk: Desk) -> None:
+    limits = Limits.of({"daily_cap": 1, "time_zone": "America/New_York"})
+    before_midnight = datetime(2026, 11, 22, 4, 59, tzinfo=UTC)  # 23:59 in New York
+
+    assert limits.hold([before_midnight], before_midnight + timedelta(minutes=1)) is None
+    hold = limits.hold([before_midnight], before_midnight + timedelta(seconds=30))
+    assert hold is not None
+    assert hold.until == before_midnight + timedelta(minutes=1)
+
+
 def test_a_booking_that_is_claimed_by_a_quicker_worker_is_the_same_booking(desk: Desk) -> None:
     desk.prefer(daily_cap=1)
     task = submit(desk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -22,8 +23,33 @@ def test_rfc_3339_with_an_offset_is_taken_as_it_is() -> None:
     assert parse_schedule_time("2024-03-20T18:00:00+01:00") == datetime(2024, 3, 20, 17, tzinfo=UTC)
 
 
+def test_an_accounts_time_zone_says_what_a_time_without_an_offset_means() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+
+    assert parse_schedule_time("2024-07-20 18:00", berlin) == datetime(2024, 7, 20, 16, tzinfo=UTC)
+    assert parse_schedule_time("2024-12-20 18:00", berlin) == datetime(2024, 12, 20, 17, tzinfo=UTC)
+    assert parse_schedule_time("2024-07-20T18:00:00+08:00", berlin) == datetime(2024, 7, 20, 10, tzinfo=UTC)
+
+
+def test_a_time_that_a_clock_skips_is_refused_and_one_that_it_shows_twice_is_the_earlier() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+
+    with pytest.raises(ValueError, match="Europe/Berlin skip"):
+        parse_schedule_time("2027-03-28 02:30", berlin)
+    assert parse_schedule_time("2027-10-31 02:30", berlin) == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    "text", ["", "2024-03-20", "2024-03-20T18:00:00", "2024-3-20 18:00", "2024-02-30 10:00", "soon"]
+    "text",
+    [
+        "",
+        "2024-03-20",
+        "2024-03-20T18:00:00",
+        "2024-3-20 18:00",
+        "2024-02-30 10:00",
+        "0001-01-01 00:00",
+        "soon",
+    ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -12,9 +12,12 @@ from local.options import Options
 from local.processes import free_port
 from local.system import System
 from tests.conftest import Api
+from tests.container.proxies import SocksProxy, proxy_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.container.proxies import ProxyServer
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +27,18 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory, chromium_path: str, orders: Path) -> Iterator[System]:
+def proxy() -> Iterator[ProxyServer]:
+    """A proxy on loopback that accounts may use."""
+    with proxy_server(SocksProxy) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def system(
+    tmp_path_factory: pytest.TempPathFactory, chromium_path: str, orders: Path, proxy: ProxyServer
+) -> Iterator[System]:
     assert Path(chromium_path).exists()
-    options = Options(port=free_port(), data=tmp_path_factory.mktemp("system"))
+    options = Options(port=free_port(), data=tmp_path_factory.mktemp("system"), allow_proxies=(proxy.host,))
     with System(options, function_environment={"CHAOS_DIR": str(orders)}) as running:
         yield running
 

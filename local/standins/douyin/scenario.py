@@ -142,6 +142,7 @@ SWITCHES: Mapping[str, Switch] = {
         *("nothing", "declaration", "schedule"),
         does="what was set in its dialog and the form does not keep, at once or a moment later",
     ),
+    "schedule_zone": _one_of("shanghai", "browser", does="by whose clock 定时发布 is written"),
     "publish": _timed("ok", "busy_once", "rejected", "lost", does="what create_v2 answers, and when"),
     "rejection": _one_of(
         *("violation", "review", "forbidden", "failed", "duplicate"),

@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { setPace } from "./dom.js";
 import { setDrift } from "./drift.js";
 import { useSalt } from "./hashes.js";
+import { setZone } from "./time.js";
 
 export const site = { user: null, scenario: {}, seen: [], draft: null, challenge: null, declarations: [] };
 
@@ -12,6 +13,7 @@ export async function refresh() {
   Object.assign(site, config);
   setPace(config.scenario.pace);
   setDrift(config.scenario.drift);
+  setZone(config.scenario.schedule_zone);
   await useSalt(config.salt);
 }
 

@@ -1,9 +1,24 @@
-// Asia/Shanghai, whatever zone the browser is in. A moment is unix seconds; a wall clock is
-// {year, month, day, hour, minute}. China keeps UTC+8 all year.
+// Asia/Shanghai, whatever zone the browser is in, or the browser's own (`schedule_zone`). A moment is unix
+// seconds; a wall clock is {year, month, day, hour, minute}. China keeps UTC+8 all year.
 
 const OFFSET = 8 * 3600;
+let browsers = false;
+
+export function setZone(name) {
+  browsers = name === "browser";
+}
 
 export function wall(unix) {
+  if (browsers) {
+    const date = new Date(unix * 1000);
+    return {
+      year: date.getFullYear(),
+      month: date.getMonth() + 1,
+      day: date.getDate(),
+      hour: date.getHours(),
+      minute: date.getMinutes(),
+    };
+  }
   const date = new Date((unix + OFFSET) * 1000);
   return {
     year: date.getUTCFullYear(),
@@ -15,6 +30,7 @@ export function wall(unix) {
 }
 
 export function unix({ year, month, day, hour = 0, minute = 0 }) {
+  if (browsers) return new Date(year, month - 1, day, hour, minute).getTime() / 1000;
   return Date.UTC(year, month - 1, day, hour, minute) / 1000 - OFFSET;
 }
 
