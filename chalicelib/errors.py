@@ -41,6 +41,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     └── InternalError                   internal.error           500
         ├── BrowserFailed (retryable)   internal.browser         500
         ├── LoginNotStarted (retryable) login.dead_letter        500
+        ├── EventNotTaken (retryable)   internal.event           500
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -554,6 +555,13 @@ class LoginNotStarted(InternalError):
     retryable = True
     title = "No worker could take the login up"
     next_step = "Start a new login. If it fails again, look at the login function's log."
+
+
+class EventNotTaken(InternalError):
+    code = "internal.event"
+    retryable = True
+    title = "An event could not be put on the event bus"
+    next_step = "Nothing: it is sent again within minutes. Check EVENT_BUS if it persists."
 
 
 class ConfigurationError(InternalError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from chalicelib import aws
+from chalicelib.accounts.checks import Herald
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
 from chalicelib.accounts.vault import Vault
@@ -33,6 +34,9 @@ class Worker:
     def logins(self) -> LoginStore:
         return LoginStore(aws.dynamodb(), self.settings.logins_table, self.clock)
 
+    def herald(self) -> Herald:
+        return Herald(self.accounts, aws.events(), self.settings.event_bus)
+
     def uploads(self) -> UploadDesk:
         return UploadDesk(
             aws.s3(),
@@ -54,7 +58,7 @@ def worker() -> Worker:
             headed=settings.browser_headed,
             allowed_hosts=platform_hosts(settings.douyin_origin),
         ),
-        accounts=AccountStore(aws.dynamodb(), settings.accounts_table),
+        accounts=AccountStore(aws.dynamodb(), settings.accounts_table, check_every=settings.check_every),
         vault=Vault(aws.s3(), aws.kms(), settings.private_bucket, settings.session_key_id),
         unsealer=Unsealer(aws.kms(), settings.session_key_id),
     )

@@ -347,16 +347,27 @@ class AccountPatch(RequestModel):
     preferences: Preferences
 
 
+class Doubt(AnswerModel):
+    """Looks since `checked_at` that could not tell whether the session is alive."""
+
+    since: str
+    at: str = Field(description="The last of them.")
+    looks: int
+    seen: str = Field(description="What the last of them saw.")
+
+
 class AccountAnswer(AnswerModel):
     id: str = Field(description="The account_name.")
     name: str = Field(description="The nickname on the platform.")
     platform: Literal["douyin"]
     preferences: dict[str, Any]
-    state: Literal["logged_in", "expired"]
+    state: Literal["logged_in", "expired", "unknown", "needs_verification"]
+    evidence: str = Field(description="What was seen that the state follows from.")
+    checked_at: str = Field(description="When it was seen.")
+    doubt: Doubt | None = Field(description="null where the last look could tell.")
     uid: str
     avatar_url: str | None
     logged_in_at: str
-    checked_at: str
 
 
 class AccountList(AnswerModel):

@@ -17,7 +17,7 @@ from chalicelib.publishing.task import work_url
 from container.browser import open_page
 from container.douyin.works import list_works
 from container.evidence import Timeline
-from container.jobs.session import open_session
+from container.jobs.session import expire_session, open_session
 from container.points import reach
 
 if TYPE_CHECKING:
@@ -96,10 +96,10 @@ def _rivals(worker: Worker, tasks: TaskStore, task: Task) -> list[Task]:
     """Other tasks of the account whose outcome is open, and whose intent is later: a work that fits both is
     theirs, for a click follows its intent in seconds.
     """
-    account = worker.accounts.get(task.submission.account_name)
+    account = worker.accounts.find(task.submission.account_name)
     return [
         other
-        for task_id in account.bookings
+        for task_id in (account.bookings if account else ())
         if task_id != task.id
         and (other := tasks.find(task_id)) is not None
         and other.state.watched
@@ -135,8 +135,8 @@ async def _look(worker: Worker, tasks: TaskStore, task: Task) -> list[WorkSummar
         page = await open_page(context)
         try:
             return await list_works(page, worker.settings.douyin_origin, newest=NEWEST)
-        except SessionExpired:
-            await asyncio.to_thread(worker.accounts.mark_expired, account)
+        except SessionExpired as proof:
+            await expire_session(worker, account, proof)
             raise
 
 

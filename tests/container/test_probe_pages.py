@@ -138,6 +138,6 @@ def test_an_accounts_session_comes_out_of_the_vault(cloud: Cloud) -> None:
     vault.seal("probed", 7, session)
     account = accounts.log_in("probed", Profile("1", "小满", None), session_version=7)
     assert sealed_session(cloud.endpoint, "publisher", "probed") == session
-    accounts.mark_expired(account)
+    accounts.mark_expired(account, "The page asks to log in.")
     with pytest.raises(LoginRequired):
         sealed_session(cloud.endpoint, "publisher", "probed")

@@ -90,6 +90,11 @@ SWITCHES: Mapping[str, Switch] = {
         "at_publish",
         does="the login ends at the next part of an upload, or at create_v2",
     ),
+    "user_info": _timed(
+        *("ok", "error", "html", "captcha", "stranger", "browser_only", "http_only"),
+        does="user/info: a 500, a page, a captcha or 用户未登录 for everybody; an answer for browsers only, or "
+        "for all but browsers, and then even to a session that is over",
+    ),
     "topics": _one_of(
         *("suggested", "missing", "by_space"),
         does="a topic is suggested by its name; or only others are; or it becomes one when a blank follows it",
