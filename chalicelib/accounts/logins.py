@@ -192,16 +192,16 @@ class LoginStore:
         update = Update().set(state=str(state), error=error.describe(), qr_png=None, qr_expires_at=None)
         return self._write(login_id, update.when_one_of("state", _LIVE))
 
-    def abort_latest(self, account_name: str, state: LoginState, error: PublisherError) -> None:
-        """Ends the account's latest login from outside, where it is under way."""
-        pointer = self._table.get(_pointer(account_name))
+    def abort_latest(self, account_name: str, error: PublisherError) -> None:
+        """Ends the account's login that is under way, where there is one."""
+        pointer = self._table.get(f"latest#{account_name}")
         if pointer is not None:
             with suppress(StateConflict, LoginNotFound):
-                self.abort(pointer["login_id"], state, error)
+                self.abort(str(pointer["login_id"]), LoginState.FAILED, error)
 
     def _point_to(self, login: Login) -> str | None:
         """Makes the login its account's latest, and returns the id of the one that was."""
-        pointer = _pointer(login.account_name)
+        pointer = f"latest#{login.account_name}"
         before = self._table.get(pointer)
         update = Update().set(login_id=login.id, ttl=login.ttl)
         if before is None:
@@ -225,10 +225,6 @@ class LoginStore:
             if failure.item is None:
                 raise LoginNotFound(f"There is no login {login_id!r}.") from failure
             raise StateConflict(f"The login {login_id} is {failure.item['state']} already.") from failure
-
-
-def _pointer(account_name: str) -> str:
-    return f"latest#{account_name}"
 
 
 def _login(item: dict[str, Any]) -> Login:

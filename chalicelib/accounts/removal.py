@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.accounts.logins import LoginState
 from chalicelib.accounts.store import storage_prefix
 from chalicelib.errors import LoginCanceled
 
@@ -21,14 +20,14 @@ _KINDS = ("sessions", "evidence")
 def remove_account(name: str, accounts: AccountStore, logins: LoginStore, s3: S3Client, bucket: str) -> None:
     """Deletes the account, then its sessions and evidence. AccountNotFound for a name that is not known.
 
-    A login that is under way would make the account anew, so it is ended before. The item goes next: from then
-    on no job takes the account up, clicks for it or puts a refreshed session in force.
-    A crash in between leaves objects that no account refers to; deleting is repeatable, so the caller may try
-    again, and a name that is gone but has objects left is cleaned before AccountNotFound is raised.
+    A login under way ends, or it would bring the account back. Then the item goes, so that from then on no job
+    takes the account up, clicks for it or puts a refreshed session in force. A crash in between leaves objects
+    that no account refers to; deleting is repeatable, so the caller may try again, and a name that is gone but
+    has objects left is cleaned before AccountNotFound is raised.
     """
+    logins.abort_latest(name, LoginCanceled("The account was deleted."))
     known = accounts.find(name) is not None
     if known:
-        logins.abort_latest(name, LoginState.FAILED, LoginCanceled("Its account was deleted."))
         accounts.delete(name)
     for kind in _KINDS:
         _delete_prefix(s3, bucket, storage_prefix(kind, name))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from chalicelib.accounts.store import storage_prefix
+from local.emulator import make_client
 from tests.accounts.support import EventQueue, event_queue
 from tests.system.flows import log_in, outcome, submit, until
 
@@ -141,6 +143,39 @@ def test_an_account_that_is_deleted_while_it_logs_in_again_stays_deleted(
     client.delete(f"/api/v1/accounts/login/{following.json()['login_id']}").raise_for_status()
     assert client.get(f"/api/v1/accounts/{name}").status_code == 404
     assert left_of(system, name) == []
+
+
+def test_the_sweeper_has_accounts_checked_that_nobody_asked_about(
+    client: Api, system: System, phone: Phone, user: str
+) -> None:
+    name = "没人问起"
+    assert log_in(client, phone, name, user)["status"] == "success"
+    before = client.get(f"/api/v1/accounts/{name}").json()
+    long_ago = system.client("dynamodb").update_item(
+        TableName=system.variables["ACCOUNTS_TABLE"],
+        Key={"name": {"S": name}},
+        UpdateExpression="SET due_at = :long_ago",
+        ConditionExpression="attribute_exists(due_at)",
+        ExpressionAttributeValues={":long_ago": {"S": "2026-01-01T00:00:00.000Z"}},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]["due_at"]
+
+    members = ("version", "id", "detail-type", "source", "account", "time", "region")
+    tick = {**dict.fromkeys(members, ""), "resources": [], "detail": {}}
+    functions = make_client("lambda", system.functions_endpoint)
+    swept = functions.invoke(FunctionName="sweep", Payload=json.dumps(tick).encode())
+    assert "FunctionError" not in swept, swept["Payload"].read()
+
+    after = until(
+        lambda: client.get(f"/api/v1/accounts/{name}").json(),
+        lambda account: account["checked_at"] > before["checked_at"],
+    )
+    assert (after["state"], after["evidence"]) == ("logged_in", "The site named the account to its cookies.")
+    item = system.client("dynamodb").get_item(
+        TableName=system.variables["ACCOUNTS_TABLE"], Key={"name": {"S": name}}, ConsistentRead=True
+    )["Item"]
+    assert item["due_at"]["S"] > after["checked_at"] > long_ago["S"]
+    client.delete(f"/api/v1/accounts/{name}").raise_for_status()
 
 
 def left_of(system: System, name: str) -> list[str]:
