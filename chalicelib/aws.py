@@ -7,7 +7,7 @@ come from boto3's own variables, so the same code speaks to AWS and to an emulat
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -46,6 +46,12 @@ def s3() -> S3Client:
 @cache
 def kms() -> KMSClient:
     return boto3.client("kms", config=_CONFIG)
+
+
+@cache
+def events() -> Any:
+    """EventBridge; for one call of it, its types are not worth a dependency."""
+    return boto3.client("events", config=_CONFIG)
 
 
 @cache

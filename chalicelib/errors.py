@@ -49,6 +49,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
         ├── CloudFailed (retryable)     internal.cloud           500
         ├── LoginNotStarted (retryable) login.dead_letter        500
         ├── LoginWorkerLost (retryable) login.worker_lost        500
+        ├── EventNotTaken (retryable)   internal.event           500
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -672,6 +673,13 @@ class LoginWorkerLost(InternalError):
     retryable = True
     title = "The worker that carried the login out is gone"
     next_step = "Start a new login. If it happens again, look at the login function's log."
+
+
+class EventNotTaken(InternalError):
+    code = "internal.event"
+    retryable = True
+    title = "An event could not be put on the event bus"
+    next_step = "Nothing: it is sent again within minutes. Check EVENT_BUS if it persists."
 
 
 class ConfigurationError(InternalError):

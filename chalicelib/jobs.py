@@ -22,19 +22,25 @@ logger = logging.getLogger(__name__)
 
 @jobs.schedule("rate(1 minute)", name="sweep")
 def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
-    """Sends what was left in the outbox, ends lapsed leases, starts due schedules, ends dead letters."""
+    """Sends what was left in the outbox, ends lapsed leases, starts what is due, ends dead letters."""
+    from chalicelib.accounts.checks import CheckDesk, Herald
     from chalicelib.accounts.logins import LoginStore
+    from chalicelib.accounts.store import AccountStore
     from chalicelib.publishing.dead_letters import drain
     from chalicelib.publishing.dispatch import Dispatcher
     from chalicelib.publishing.store import TaskStore
 
     sqs = aws.sqs()
     dispatcher = Dispatcher(TaskStore(aws.dynamodb(), settings.tasks_table), sqs, settings.publish_queue_url)
+    accounts = AccountStore(aws.dynamodb(), settings.accounts_table, check_every=settings.check_every)
+    checks = CheckDesk(accounts, sqs, settings.publish_queue_url)
     logins = LoginStore(aws.dynamodb(), settings.logins_table)
+    publish_burials = {"task_id": dispatcher.bury, "check": checks.bury}
     return {
         "handled": dispatcher.sweep(),
-        "dead_tasks": drain(sqs, settings.publish_dead_letter_queue_url, "task_id", dispatcher.bury),
-        "dead_logins": drain(sqs, settings.login_dead_letter_queue_url, "login_id", logins.bury),
+        "checks": checks.sweep(Herald(accounts, aws.events(), settings.event_bus)),
+        "dead_publishes": drain(sqs, settings.publish_dead_letter_queue_url, publish_burials),
+        "dead_logins": drain(sqs, settings.login_dead_letter_queue_url, {"login_id": logins.bury}),
     }
 
 

@@ -76,6 +76,16 @@ class Settings:
     def scan_function_name(self) -> str:
         return self._required("SCAN_FUNCTION_NAME")
 
+    @property
+    def event_bus(self) -> str:
+        """The EventBridge bus that is told what happens here."""
+        return self._environment.get("EVENT_BUS") or "default"
+
+    @property
+    def check_every(self) -> timedelta:
+        """How often each account's session is looked at; 0 is never."""
+        return timedelta(hours=self._integer("CHECK_HOURS", 6))
+
     # Douyin and the browser
 
     @property

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -44,6 +45,7 @@ VIEWPORT: Final = {"width": 1440, "height": 900}
 _LAUNCH_SECONDS = 30.0
 _CONTEXT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
+_VERSION_SECONDS = 5.0
 _LAUNCH_ATTEMPTS = 2
 
 _ACTION_MS = 10_000
@@ -124,6 +126,7 @@ class Browser:
         self._driver_pids: set[int] = set()
         self._mark = ""
         self._home: Path | None = None
+        self._version: str | None = None
 
     async def start(self) -> None:
         """Launches Chromium unless it runs already. May be called early, often and side by side.
@@ -131,6 +134,24 @@ class Browser:
         Raises ConfigurationError where there is no such executable, BrowserFailed where it does not come up.
         """
         await self._running()
+
+    async def user_agent(self, profile: BrowserProfile) -> str:
+        """What the browser calls itself to sites: asked of its executable, which takes 0.1 s, where it does not
+        run. Raises as `start` does where that cannot tell.
+        """
+        if self._version is None:
+            self._version = await _version_of(self._executable_path) or (await self._running()).version
+        return _user_agent(profile, self._version)
+
+    @contextlib.asynccontextmanager
+    async def way_out(self, profile: BrowserProfile) -> AsyncIterator[Relay | None]:
+        """The relay to the profile's proxy, as long as it is entered; None where it has none."""
+        if profile.proxy is None:
+            yield None
+            return
+        relay = Relay(profile.proxy, self._allowed_hosts, self._proxy_allow_loopback)
+        async with relay.serve():
+            yield relay
 
     @contextlib.asynccontextmanager
     async def context(
@@ -144,10 +165,7 @@ class Browser:
         """
         profile = profile or BrowserProfile()
         async with contextlib.AsyncExitStack() as stack:
-            relay: Relay | None = None
-            if profile.proxy is not None:
-                relay = Relay(profile.proxy, self._allowed_hosts, self._proxy_allow_loopback)
-                await stack.enter_async_context(relay.serve())
+            relay = await stack.enter_async_context(self.way_out(profile))
             context = await self._new_context(storage_state, profile, relay)
             stack.push_async_callback(self._close_context, context)
             context.set_default_timeout(_ACTION_MS)
@@ -359,6 +377,28 @@ def _report_barred(page: Page) -> None:
             logger.warning("The page was not let through to %s.", host)
 
     page.on("requestfailed", report)
+
+
+async def _version_of(executable_path: str | None) -> str | None:
+    """The executable's version, such as 156.0.8078.79; None where it does not say."""
+    if executable_path is None:
+        return None
+    process = await asyncio.create_subprocess_exec(
+        *(executable_path, "--version"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir()},
+    )
+    try:
+        async with asyncio.timeout(_VERSION_SECONDS):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    found = re.search(rb"\d+(\.\d+){3}", said)
+    return found[0].decode() if found else None
 
 
 def _user_agent(profile: BrowserProfile, version: str) -> str:

@@ -190,6 +190,10 @@ class Relay:
     _barred: set[str] = field(default_factory=set)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def url(self) -> str:
+        return f"http://{_LOOPBACK}:{self.port}"
+
     @contextlib.asynccontextmanager
     async def serve(self) -> AsyncIterator[Relay]:
         """Listens on a free port of loopback until the end; all connections end with it."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from chalicelib import aws
 from chalicelib.accounts.logins import LoginKind
 from container.billing import billed
+from container.jobs.check import run_check
 from container.jobs.login import run_login
 from container.jobs.publish import run_task
 from container.jobs.session_import import run_import
@@ -38,10 +39,15 @@ class LambdaContext(Protocol):
 
 
 def publish(event: dict[str, Any], context: LambdaContext) -> None:
-    """Publishes the task that the message names, or looks whether it was published."""
+    """Publishes the task that the message names, or looks whether it was published; or checks the account that
+    it names: in the same queue, so that nothing else uses the account's session meanwhile.
+    """
     for record in event["Records"]:
         body = json.loads(record["body"])
         message = _take(record, worker().settings.publish_queue_url)
+        if "check" in body:
+            _run(run_check(worker(), body["check"], body["asked_at"], message))
+            continue
         with billed(worker().tasks(), body["task_id"], memory_mb=int(context.memory_limit_in_mb)):
             _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
 

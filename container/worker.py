@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from chalicelib import aws
+from chalicelib.accounts.checks import Herald
 from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
@@ -37,6 +38,9 @@ class Worker:
     def imports(self) -> ImportBox:
         return ImportBox(aws.s3(), self.settings.private_bucket)
 
+    def herald(self) -> Herald:
+        return Herald(self.accounts, aws.events(), self.settings.event_bus)
+
     def uploads(self) -> UploadDesk:
         return UploadDesk(
             aws.s3(),
@@ -59,7 +63,7 @@ def worker() -> Worker:
             allowed_hosts=platform_hosts(settings.douyin_origin),
             proxy_allow_loopback=settings.proxy_allow_loopback,
         ),
-        accounts=AccountStore(aws.dynamodb(), settings.accounts_table),
+        accounts=AccountStore(aws.dynamodb(), settings.accounts_table, check_every=settings.check_every),
         vault=Vault(aws.s3(), aws.kms(), settings.private_bucket, settings.session_key_id),
         unsealer=Unsealer(aws.kms(), settings.session_key_id),
     )

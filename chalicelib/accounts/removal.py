@@ -22,9 +22,9 @@ def remove_account(name: str, accounts: AccountStore, logins: LoginStore, s3: S3
     """Deletes the account, then its sessions and evidence. AccountNotFound for a name that is not known.
 
     A login under way ends, or it would bring the account back. Then the item goes, so that from then on no job
-    takes the account up or puts a refreshed session in force. A crash in between leaves objects that no account
-    refers to; deleting is repeatable, so the caller may try again, and a name that is gone but has objects left
-    is cleaned before AccountNotFound is raised.
+    takes the account up, clicks for it or puts a refreshed session in force. A crash in between leaves objects
+    that no account refers to; deleting is repeatable, so the caller may try again, and a name that is gone but
+    has objects left is cleaned before AccountNotFound is raised.
     """
     logins.abort_latest(name, LoginCanceled("The account was deleted."))
     known = accounts.find(name) is not None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
 from chalicelib import aws
 from chalicelib.accounts.preferences import sealed, shown
 from chalicelib.accounts.removal import remove_account
 from chalicelib.accounts.store import PLATFORM, Account
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes
+from chalicelib.api.edge import PathParameter, Routes, respond
 from chalicelib.api.models import (
     AccountAnswer,
     AccountList,
     AccountPatch,
     DeletedAccount,
+    Doubt,
 )
 from chalicelib.errors import (
     AccountNotFound,
@@ -20,7 +25,14 @@ from chalicelib.errors import (
 )
 from chalicelib.settings import settings
 
+if TYPE_CHECKING:
+    from chalice.app import Response
+
 routes = Routes(__name__, "accounts")
+
+# A check that meets no publish and needs no browser takes a second or two; one with a cold browser about ten.
+CHECK_WAIT_SECONDS = 15.0
+CHECK_LOOK_SECONDS = 0.3
 
 ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user")
 
@@ -61,6 +73,28 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
 
 
 @routes.operation(
+    "POST",
+    "/api/v1/accounts/{account_name}/check",
+    answer=AccountAnswer,
+    errors=(AccountNotFound,),
+    parameters=(ACCOUNT_NAME,),
+    statuses={200: "OK", 202: "The check is under way or waits for a publish: look at the account again"},
+)
+def check_account(account_name: str) -> Response:
+    """Look now whether an account's session is alive.
+
+    Waits up to 15 s. `state` and `evidence` tell the answer; where the look could not tell, `doubt` says why.
+    """
+    before = wiring.account_store().get(account_name)
+    wiring.check_desk().ask(before)
+    account = _wait_for_look(before)
+    if account.looked_at == before.looked_at:
+        headers = {"Location": f"/api/v1/accounts/{quote(account_name)}", "Retry-After": "5"}
+        return respond(account_answer(account), status=202, headers=headers)
+    return respond(account_answer(account))
+
+
+@routes.operation(
     "DELETE",
     "/api/v1/accounts/{account_name}",
     answer=DeletedAccount,
@@ -70,12 +104,21 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
 def delete_account(account_name: str) -> DeletedAccount:
     """Remove an account, its sessions and its evidence.
 
-    Its finished tasks keep their facts.
+    A login of it that is under way ends. Its tasks keep their facts; one that runs is not submitted any more.
     """
-    remove_account(
-        account_name, wiring.account_store(), wiring.login_store(), aws.s3(), settings.private_bucket
-    )
+    accounts, logins = wiring.account_store(), wiring.login_store()
+    remove_account(account_name, accounts, logins, aws.s3(), settings.private_bucket)
     return DeletedAccount(id=account_name)
+
+
+def _wait_for_look(account: Account) -> Account:
+    """The account once somebody has looked, or as it is when the wait is over."""
+    accounts, before = wiring.account_store(), account.looked_at
+    deadline = time.monotonic() + CHECK_WAIT_SECONDS
+    while account.looked_at == before and time.monotonic() < deadline:
+        time.sleep(CHECK_LOOK_SECONDS)
+        account = accounts.get(account.name)
+    return account
 
 
 def account_answer(account: Account) -> AccountAnswer:
@@ -85,8 +128,10 @@ def account_answer(account: Account) -> AccountAnswer:
         platform=PLATFORM,
         preferences=shown(account.preferences),
         state=account.state.value,
+        evidence=account.evidence,
+        checked_at=account.checked_at,
+        doubt=Doubt(**account.doubt) if account.doubt else None,
         uid=account.uid,
         avatar_url=account.avatar_url,
         logged_in_at=account.logged_in_at,
-        checked_at=account.checked_at,
     )

@@ -503,6 +503,15 @@ class AccountPatch(RequestModel):
     preferences: Preferences
 
 
+class Doubt(AnswerModel):
+    """Looks since `checked_at` that could not tell whether the session is alive."""
+
+    since: str
+    at: str = Field(description="The last of them.")
+    looks: int
+    seen: str = Field(description="What the last of them saw.")
+
+
 class AccountAnswer(AnswerModel):
     id: str = Field(description="The account_name.")
     name: str = Field(description="The nickname on the platform.")
@@ -510,11 +519,13 @@ class AccountAnswer(AnswerModel):
     preferences: dict[str, Any] = Field(
         description="As they were set; of a proxy's credentials only has_credentials, whether there are any."
     )
-    state: Literal["logged_in", "expired"]
+    state: Literal["logged_in", "expired", "unknown", "needs_verification"]
+    evidence: str = Field(description="What was seen that the state follows from.")
+    checked_at: str = Field(description="When it was seen.")
+    doubt: Doubt | None = Field(description="null where the last look could tell.")
     uid: str
     avatar_url: str | None
     logged_in_at: str
-    checked_at: str
 
 
 class AccountList(AnswerModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib import aws
+from chalicelib.accounts.checks import CheckDesk
 from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.login_desk import LoginDesk
 from chalicelib.accounts.logins import LoginStore
@@ -22,6 +23,10 @@ def task_store() -> TaskStore:
 
 def account_store() -> AccountStore:
     return AccountStore(aws.dynamodb(), settings.accounts_table)
+
+
+def check_desk() -> CheckDesk:
+    return CheckDesk(account_store(), aws.sqs(), settings.publish_queue_url)
 
 
 def login_store() -> LoginStore:

@@ -11,15 +11,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.errors import PublisherError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mypy_boto3_sqs import SQSClient
 
 logger = logging.getLogger(__name__)
 
 
-def drain(sqs: SQSClient, queue_url: str, key: str, bury: Callable[[str], object], *, limit: int = 100) -> int:
-    """Calls `bury` with each message's `key`, deletes the message, and returns how many there were.
+def drain(
+    sqs: SQSClient, queue_url: str, burials: Mapping[str, Callable[[str], object]], *, limit: int = 100
+) -> int:
+    """Deals with each message by the burial that is named as one of its members, called with that member's
+    value; deletes the message, and returns how many there were.
 
     A message that cannot be read is logged and deleted. One that cannot be buried stays, for the next time.
     """
@@ -31,8 +34,10 @@ def drain(sqs: SQSClient, queue_url: str, key: str, bury: Callable[[str], object
         for message in messages:
             count += 1
             try:
-                bury(json.loads(message["Body"])[key])
-            except (KeyError, TypeError, ValueError):
+                body = json.loads(message["Body"])
+                key = next(name for name in burials if name in body)
+                burials[key](body[key])
+            except (StopIteration, TypeError, ValueError):
                 logger.warning("a dead letter cannot be read: message %s", message["MessageId"])
             except (PublisherError, BotoCoreError, ClientError):
                 logger.exception("a dead letter could not be dealt with: message %s", message["MessageId"])

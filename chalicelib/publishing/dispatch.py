@@ -8,7 +8,6 @@ nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.accounts.store import message_group
 from chalicelib.clock import Clock, from_rfc3339, utc_now
 from chalicelib.errors import DeadLetter, GaveUp, OutcomeUnknown, StateConflict, TaskNotFound
 from chalicelib.publishing import states
@@ -159,10 +159,3 @@ class Dispatcher:
             # Two sends of the same version are one message; after any write to the task it is another.
             MessageDeduplicationId=f"{task.id}-{task.version}",
         )
-
-
-def message_group(account_name: str) -> str:
-    """One group an account, so that an account publishes one work at a time. A hash, because a group id takes
-    ASCII only (SQS API reference, SendMessage).
-    """
-    return hashlib.sha256(account_name.encode()).hexdigest()

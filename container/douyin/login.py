@@ -9,7 +9,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
@@ -33,7 +33,7 @@ _SLICE_SECONDS = 1.0
 
 _PNG = "data:image/png;base64,"
 _CHECK = "/passport/web/check_qrconnect"
-_USER_INFO = "/web/api/media/user/info/"
+USER_INFO = "/web/api/media/user/info/"
 
 
 class QrState(StrEnum):
@@ -190,10 +190,14 @@ async def fetch_profile(page: Page) -> Profile:
 
     SessionExpired where it answers that nobody is, PageChanged where the answer cannot be read.
     """
-    answer = await ask(page, _USER_INFO)
+    return profile_of(await ask(page, USER_INFO))
+
+
+def profile_of(answer: dict[str, Any]) -> Profile:
+    """The user that USER_INFO's answer names. PageChanged where it names none."""
     user = answer.get("user")
     if not isinstance(user, dict) or not user.get("uid"):
-        raise PageChanged(f"{_USER_INFO} named no user.")
+        raise PageChanged(f"{USER_INFO} named no user.")
     avatar = user.get("avatar_thumb")
     urls = avatar.get("url_list") if isinstance(avatar, dict) else [avatar]
     return Profile(

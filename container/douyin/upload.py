@@ -33,13 +33,18 @@ async def open_upload_page(page: Page, origin: str) -> None:
 
     SessionExpired on proof; VerificationRequired or CaptchaRequired where the site asks for one first.
     """
-    await page.goto(f"{origin}{UPLOAD_PATH}", wait_until="commit", timeout=_OPEN_MS)
-    await wait_past_challenges(page, "upload_input", timeout_ms=_OPEN_MS)
+    await visit_upload_page(page, origin)
     draft = DRAFT_GIVE_UP.on(page).first
     if await draft.is_visible():
         await (await find(page, DRAFT_GIVE_UP)).click(timeout=ACTION_MS)
         await expect(draft, "hidden", DRAFT_GIVE_UP.purpose)
         note("an unfinished video of an earlier visit was dropped")
+
+
+async def visit_upload_page(page: Page, origin: str) -> None:
+    """Opens the upload page and changes nothing. Raises as `open_upload_page` does."""
+    await page.goto(f"{origin}{UPLOAD_PATH}", wait_until="commit", timeout=_OPEN_MS)
+    await wait_past_challenges(page, "upload_input", timeout_ms=_OPEN_MS)
 
 
 async def choose_video(page: Page, video: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import (
+    AccountNotFound,
     Fenced,
     MediaChanged,
     NoTimeLeft,
@@ -23,6 +24,7 @@ from chalicelib.errors import (
     SessionExpired,
     StateConflict,
     TaskNotFound,
+    VerificationRequired,
 )
 from chalicelib.evidence import FORM_STEP
 from chalicelib.publishing import states
@@ -40,7 +42,7 @@ from container.jobs.claim import Claim
 from container.jobs.failure import failure_of
 from container.jobs.media import fetch_task_media
 from container.jobs.reconcile import find_works, reconcile
-from container.jobs.session import open_session, refresh_session
+from container.jobs.session import expire_session, open_session, refresh_session
 from container.lease import LEASE, Heartbeat, Message
 from container.points import reach, working_for
 
@@ -145,10 +147,13 @@ class _Job:
                 async with open_session(self.worker, account, timeline) as context:
                     reach("session_open")
                     page = await open_page(context)
-                    timeline.camera = partial(self._photograph, page)
+                    timeline.camera = partial(self._photograph, page, account)
                     await self._drive(page, account, timeline, media)
-            except SessionExpired:
-                await asyncio.to_thread(self.worker.accounts.mark_expired, account)
+            except SessionExpired as proof:
+                await expire_session(self.worker, account, proof)
+                raise
+            except VerificationRequired as wanted:
+                await asyncio.to_thread(self.worker.accounts.ask_for_verification, account, wanted.detail)
                 raise
             finally:
                 self.over.set()
@@ -199,7 +204,7 @@ class _Job:
         if self.task.rehearsal:
             await self.claim.move(states.REHEARSE, crashes=0, progress=None, reviewed_media=media_hashes)
             return
-        submitted = await self._submit(publication, page, video)
+        submitted = await self._submit(publication, page, account, video)
         reach("after_click")
         result = {
             "item_id": submitted.item_id,
@@ -210,12 +215,14 @@ class _Job:
             await asyncio.to_thread(self.claim.tasks.claim_work, submitted.item_id, self.task.id)
         await self.claim.move(states.PROVE, result=result, error=None, crashes=0, progress=None)
         reach("after_proof")
-        await refresh_session(self.worker, account, page.context)
+        await refresh_session(self.worker, account, page.context, "A work was published.")
         reach("session_refreshed")
 
-    async def _submit(self, publication: Publication, page: Page, video: MediaFile) -> Submitted:
+    async def _submit(
+        self, publication: Publication, page: Page, account: Account, video: MediaFile
+    ) -> Submitted:
         try:
-            return await publication.submit(before_click=partial(self._intend, page, video))
+            return await publication.submit(before_click=partial(self._intend, page, account, video))
         except OutcomeUnknown:
             raise
         except PublisherError:
@@ -225,8 +232,11 @@ class _Job:
     def _fetch_seconds(self) -> float:
         return 0.0 if self.over.is_set() else self.deadline()
 
-    async def _intend(self, page: Page, video: MediaFile) -> None:
-        """Writes the intent, before each click. If this raises, nothing is clicked."""
+    async def _intend(self, page: Page, account: Account, video: MediaFile) -> None:
+        """Writes the intent, before each click. If this raises, nothing is clicked: the account may have been
+        deleted while its form was filled.
+        """
+        await asyncio.to_thread(self.worker.accounts.require_same, account)
         self._require_time()  # Before the list, which may take long, and after it.
         works = await list_works(page, self.worker.settings.douyin_origin)
         self._require_time()
@@ -291,9 +301,9 @@ class _Job:
     async def _note_progress(self, step: str, percent: int) -> None:
         self.claim.report({"step": step, "percent": percent})
 
-    async def _photograph(self, page: Page, name: str) -> str | None:
+    async def _photograph(self, page: Page, account: Account, name: str) -> str | None:
         picture = await photograph(page)
-        if not picture:
+        if not picture or not await self._kept(account):
             return None
         return await asyncio.to_thread(
             self.worker.evidence().put,
@@ -303,6 +313,14 @@ class _Job:
             name,
             picture,
         )
+
+    async def _kept(self, account: Account) -> bool:
+        """Whether there still is the account that a picture would be kept with."""
+        try:
+            await asyncio.to_thread(self.worker.accounts.require_same, account)
+        except AccountNotFound:
+            return False
+        return True
 
     def _when(self) -> dict[str, str]:
         if self._platform_time() and self.task.publish_at:

@@ -18,7 +18,7 @@ from chalicelib.publishing.task import work_url
 from container.browser import open_page
 from container.douyin.works import list_works
 from container.evidence import Timeline
-from container.jobs.session import open_session
+from container.jobs.session import expire_session, open_session
 from container.points import reach
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def _without_others(
     intent is later, whatever fits it, for a click follows its intent in seconds; of one that is known to be
     live though nobody said which work it is, one that fits it, the soonest after its click.
     """
-    account = worker.accounts.get(task.submission.account_name)
-    others = [tasks.find(task_id) for task_id in account.bookings if task_id != task.id]
+    account = worker.accounts.find(task.submission.account_name)
+    others = [tasks.find(task_id) for task_id in (account.bookings if account else ()) if task_id != task.id]
     clicked = sorted((other for other in others if other and other.intent), key=last_click)
     for other in clicked:
         if other.state.watched and last_click(other) > last_click(task):
@@ -134,8 +134,8 @@ async def _look(worker: Worker, tasks: TaskStore, task: Task) -> list[WorkSummar
         page = await open_page(context)
         try:
             return await list_works(page, worker.settings.douyin_origin, newest=NEWEST)
-        except SessionExpired:
-            await asyncio.to_thread(worker.accounts.mark_expired, account)
+        except SessionExpired as proof:
+            await expire_session(worker, account, proof)
             raise
 
 

@@ -1,4 +1,6 @@
-"""An account's session in a browser context: opened from the vault, and sealed when it is new or refreshed."""
+"""An account's session in a browser context: opened from the vault, sealed when it is new or refreshed, and
+given up when the platform says that it is over.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,12 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from playwright.async_api import Error as PlaywrightError
 
 from chalicelib.accounts.store import Profile
 from chalicelib.dynamodb import ConditionFailed
-from chalicelib.errors import LoginSuperseded, SessionUnreadable
+from chalicelib.errors import LoginSuperseded, PublisherError, SessionUnreadable
 from container.points import reach
 from container.profile import profile_of
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext
 
     from chalicelib.accounts.store import Account
+    from chalicelib.errors import SessionExpired
     from container.douyin.login import Profile as SeenProfile
     from container.evidence import Timeline
     from container.worker import Worker
@@ -79,14 +83,25 @@ async def put_in_force(
     reach("before_login_end")
 
 
-async def refresh_session(worker: Worker, account: Account, context: BrowserContext) -> None:
-    """Puts the cookies that the platform has renewed in force, unless a newer login got in between."""
+async def refresh_session(worker: Worker, account: Account, context: BrowserContext, seen: str) -> None:
+    """Puts the cookies that the platform has renewed in force, unless a newer login got in between. `seen` says
+    by what the session was seen alive.
+    """
     version = session_version(worker, above=account.session_version)
     await _seal(worker, account.name, version, context)
-    if await asyncio.to_thread(worker.accounts.refresh_session, account, session_version=version):
+    if await asyncio.to_thread(worker.accounts.refresh_session, account, seen, session_version=version):
         await asyncio.to_thread(worker.vault.discard_before, account.name, version)
     else:
         await asyncio.to_thread(worker.vault.discard, account.name, version)
+
+
+async def expire_session(worker: Worker, account: Account, proof: SessionExpired) -> None:
+    """Takes note that the session is over, and tells it. What cannot be told now, the sweeper tells."""
+    await asyncio.to_thread(worker.accounts.mark_expired, account, proof.detail)
+    try:
+        await asyncio.to_thread(lambda: worker.herald().announce(account.name))
+    except (PublisherError, ClientError, BotoCoreError):
+        logger.warning("the end of a session could not be told", exc_info=True)
 
 
 def session_version(worker: Worker, above: int = 0) -> int:

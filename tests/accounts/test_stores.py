@@ -67,14 +67,14 @@ def test_an_older_session_never_replaces_a_newer_one(accounts: AccountStore, nam
 
     with pytest.raises(ConditionFailed):
         accounts.log_in(name, PROFILE, session_version=7)
-    assert accounts.refresh_session(old, session_version=8) is False
-    assert accounts.mark_expired(old) is False
+    assert accounts.refresh_session(old, "seen", session_version=8) is False
+    assert accounts.mark_expired(old, "seen") is False
     assert accounts.get(name).session_version == 9
     assert accounts.get(name).state is AccountState.LOGGED_IN
 
 
 def test_an_expired_account_must_log_in(accounts: AccountStore, name: str) -> None:
-    assert accounts.mark_expired(accounts.log_in(name, PROFILE, session_version=5))
+    assert accounts.mark_expired(accounts.log_in(name, PROFILE, session_version=5), "the page asks to log in")
 
     with pytest.raises(LoginRequired, match=name):
         accounts.get(name).require_login()
@@ -86,8 +86,8 @@ def test_a_deleted_account_is_not_brought_back_by_a_job_that_still_runs(
     account = accounts.log_in(name, PROFILE, session_version=5)
     accounts.delete(name)
 
-    assert accounts.refresh_session(account, session_version=6) is False
-    assert accounts.mark_expired(account) is False
+    assert accounts.refresh_session(account, "seen", session_version=6) is False
+    assert accounts.mark_expired(account, "The page asks to log in.") is False
     with pytest.raises(AccountNotFound):
         accounts.get(name)
 

@@ -196,7 +196,7 @@ def test_an_unknown_account_is_not_found(api: Api, body: dict[str, Any]) -> None
 def test_a_logged_out_account_must_log_in_first(
     api: Api, body: dict[str, Any], accounts: AccountStore, account_name: str
 ) -> None:
-    accounts.mark_expired(accounts.get(account_name))
+    accounts.mark_expired(accounts.get(account_name), "The page asks to log in.")
 
     problem = assert_problem(api.post("/api/v1/publish", body), 409, "account.login_required")
 

@@ -141,6 +141,6 @@ def test_an_accounts_session_comes_out_of_the_vault(cloud: Cloud) -> None:
     account = accounts.log_in("probed", Profile("1", "小满", None), session_version=7)
     accounts.prefer("probed", {"locale": "zh-HK"})
     assert sealed_session(cloud.endpoint, "publisher", "probed") == (session, BrowserProfile(locale="zh-HK"))
-    accounts.mark_expired(account)
+    accounts.mark_expired(account, "The page asks to log in.")
     with pytest.raises(LoginRequired):
         sealed_session(cloud.endpoint, "publisher", "probed")

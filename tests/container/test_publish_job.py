@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.preferences import sealed
-from chalicelib.accounts.store import AccountStore, Profile
+from chalicelib.accounts.removal import remove_account
+from chalicelib.accounts.store import AccountState, AccountStore, Profile, storage_prefix
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import from_rfc3339, to_rfc3339, utc_now
 from chalicelib.errors import LoginRequired
@@ -30,7 +33,7 @@ from chalicelib.settings import Settings
 from chalicelib.unsealing import Unsealer
 from container.browser import Browser, platform_hosts
 from container.douyin import act, locators, upload
-from container.douyin.publish import Publication
+from container.douyin.publish import Publication, Work
 from container.douyin.works import list_works
 from container.jobs.publish import BACKOFF, CLICK_SECONDS, run_task
 from container.worker import Worker
@@ -447,3 +450,107 @@ def test_a_task_fails_at_once_where_the_proxy_does_not_take_the_password(
     assert (failed.error["code"], failed.error["retryable"]) == ("account.proxy_refused", False)
     assert "`proxy`" in failed.error["next_step"]
     assert site.works() == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "state", "seen"),
+    [
+        ({"session_dies": "at_publish"}, AccountState.EXPIRED, "session"),
+        ({"second_verification": "publish", "verification": "face"}, AccountState.NEEDS_VERIFICATION, "face"),
+    ],
+    ids=["expired", "needs_verification"],
+)
+def test_what_a_publish_learns_of_the_session_stands_on_the_account(
+    bench: Bench, site: Site, task: Task, scenario: dict[str, str], state: AccountState, seen: str
+) -> None:
+    site.scenario(**scenario)
+    bench.publish(task)
+
+    account = bench.worker.accounts.get(task.submission.account_name)
+    assert account.state is state
+    assert seen in account.evidence
+    # The worker could not reach the event bus: the event stays owed, and the task has its outcome all the same.
+    assert len(account.owed) == (1 if state is AccountState.EXPIRED else 0)
+    assert bench.store.get(task.id).state is State.FAILED
+
+
+def test_a_publish_is_proof_that_the_session_is_alive(bench: Bench, task: Task) -> None:
+    accounts = bench.worker.accounts
+    before = accounts.get(task.submission.account_name)
+    accounts.ask_for_verification(before, "身份验证")
+    bench.publish(task)
+
+    after = accounts.get(before.name)
+    assert (after.state, after.evidence) == (AccountState.LOGGED_IN, "A work was published.")
+    assert after.session_version > before.session_version
+
+
+def remove(bench: Bench, cloud: Cloud, name: str) -> None:
+    logins = LoginStore(cloud.client("dynamodb"), cloud.variable("LOGINS_TABLE"))
+    bucket = cloud.variable("PRIVATE_BUCKET")
+    remove_account(name, bench.worker.accounts, logins, cloud.client("s3"), bucket)
+
+
+def left_of(cloud: Cloud, name: str) -> list[str]:
+    """What the private bucket holds of an account."""
+    s3, bucket = cloud.client("s3"), cloud.variable("PRIVATE_BUCKET")
+    return [
+        entry["Key"]
+        for kind in ("sessions", "evidence")
+        for entry in s3.list_objects_v2(Bucket=bucket, Prefix=storage_prefix(kind, name)).get("Contents", [])
+    ]
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["deleted", "deleted and made anew"])
+def test_a_task_whose_account_is_deleted_while_its_form_is_filled_is_not_submitted(
+    bench: Bench, site: Site, task: Task, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, anew: bool
+) -> None:
+    name = task.submission.account_name
+    read_back = Publication.read_back
+
+    async def delete_first(publication: Publication, work: Work) -> None:
+        await read_back(publication, work)
+        await asyncio.to_thread(remove, bench, cloud, name)
+        if anew:
+            bench.worker.accounts.log_in(name, Profile("7002", "别人", None), session_version=2)
+
+    monkeypatch.setattr(Publication, "read_back", delete_first)
+    bench.publish(task)
+
+    ended = bench.store.get(task.id)
+    assert (ended.state, (ended.error or {})["code"]) == (State.FAILED, "account.not_found")
+    assert [entry["name"] for entry in ended.timeline][:2]
+    assert site.publish_requests() == 0
+    assert left_of(cloud, name) == []
+
+
+def test_a_work_that_is_out_stands_on_its_task_though_the_account_was_deleted_then(
+    bench: Bench, site: Site, task: Task, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = task.submission.account_name
+    submit = Publication.submit
+
+    async def delete_after(publication: Publication, before_click: Any) -> Any:
+        submitted = await submit(publication, before_click=before_click)
+        await asyncio.to_thread(remove, bench, cloud, name)
+        return submitted
+
+    monkeypatch.setattr(Publication, "submit", delete_after)
+    bench.publish(task)
+
+    ended = bench.store.get(task.id)
+    (work,) = site.works()
+    assert (ended.state, (ended.result or {})["item_id"]) == (State.PUBLISHED, work["item_id"])
+    assert bench.worker.accounts.find(name) is None
+    assert left_of(cloud, name) == []
+
+
+def test_a_queued_task_whose_account_is_gone_fails_with_the_cause(
+    bench: Bench, task: Task, cloud: Cloud
+) -> None:
+    remove(bench, cloud, task.submission.account_name)
+    bench.publish(task)
+
+    ended = bench.store.get(task.id)
+    assert (ended.state, (ended.error or {})["code"]) == (State.FAILED, "account.not_found")
+    assert ended.submission == task.submission

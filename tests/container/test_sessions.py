@@ -279,7 +279,7 @@ def test_a_refresh_keeps_the_databases_and_shreds_the_session_that_it_replaces(
     async def refresh() -> None:
         async with open_session(bench.worker, first, Timeline(_forget)) as context:
             await (await open_page(context)).goto(f"{site.origin}/creator-micro/home")
-            await refresh_session(bench.worker, first, context)
+            await refresh_session(bench.worker, first, context, "It opened.")
 
     bench.run(refresh())
 
@@ -328,7 +328,7 @@ def test_a_refresh_never_takes_the_place_of_a_newer_login(bench: Bench, site: Si
     async def log_in_meanwhile() -> None:
         async with open_session(bench.worker, stale, Timeline(_forget)) as context:
             await bench.job(bench.hand_over(site.log_in()))
-            await refresh_session(bench.worker, stale, context)
+            await refresh_session(bench.worker, stale, context, "It opened.")
 
     bench.run(log_in_meanwhile())
 

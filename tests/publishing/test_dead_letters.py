@@ -48,13 +48,13 @@ def test_a_task_that_no_worker_could_claim_is_sent_again_and_then_fails_with_the
     desk.sent()
     for letters in range(1, MAX_DEAD_LETTERS):
         die(dead, {"task_id": task.id})
-        assert drain(*dead, "task_id", desk.dispatcher.bury) == 1
+        assert drain(*dead, {"task_id": desk.dispatcher.bury}) == 1
         assert desk.dispatcher.sweep() == 0
         desk.clock.advance(seconds=(DEAD_LETTER_PAUSE * letters + timedelta(seconds=1)).total_seconds())
         desk.dispatcher.sweep()
         assert desk.sent() == [task.id]
     die(dead, {"task_id": task.id})
-    drain(*dead, "task_id", desk.dispatcher.bury)
+    drain(*dead, {"task_id": desk.dispatcher.bury})
 
     failed = desk.tasks.get(task.id)
     assert failed.state is State.FAILED
@@ -71,7 +71,7 @@ def test_a_task_that_a_worker_had_is_left_to_its_lease_or_its_next_look(
     task = bring(desk)
     die(dead, {"task_id": task.id})
 
-    assert drain(*dead, "task_id", desk.dispatcher.bury) == 1
+    assert drain(*dead, {"task_id": desk.dispatcher.bury}) == 1
 
     assert desk.tasks.get(task.id) == task
     assert left_in(dead) == 0
@@ -81,7 +81,7 @@ def test_a_task_that_a_worker_had_is_left_to_its_lease_or_its_next_look(
 def test_a_letter_that_says_nothing_is_thrown_away(desk: Desk, dead: tuple[Any, str], body: Any) -> None:
     die(dead, body)
 
-    assert drain(*dead, "task_id", desk.dispatcher.bury) == 1
+    assert drain(*dead, {"task_id": desk.dispatcher.bury}) == 1
     assert left_in(dead) == 0
 
 
@@ -91,7 +91,7 @@ def test_a_letter_that_cannot_be_dealt_with_stays(dead: tuple[Any, str]) -> None
 
     die(dead, {"task_id": "x"})
     with pytest.raises(ConnectionRefusedError):
-        drain(*dead, "task_id", fail)
+        drain(*dead, {"task_id": fail})
     assert left_in(dead) == 1
 
 
@@ -103,7 +103,7 @@ def test_a_login_that_no_worker_could_show_fails_with_the_cause(cloud: Cloud, de
     for login in (waiting, over):
         die(dead, {"login_id": login.id})
 
-    assert drain(*dead, "login_id", logins.bury) == 2
+    assert drain(*dead, {"login_id": logins.bury}) == 2
 
     buried = logins.get(waiting.id)
     assert buried.state is LoginState.FAILED

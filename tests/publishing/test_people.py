@@ -170,7 +170,7 @@ def test_what_people_did_stands_in_the_timeline_and_the_code_does_not(desk: Desk
 @pytest.mark.parametrize(("state", "action"), [(State.AWAITING_REVIEW, "approve"), (State.FAILED, "retry")])
 def test_a_task_of_a_logged_out_account_is_not_sent_on(desk: Desk, state: State, action: str) -> None:
     task = task_in(desk, state, intended=False)
-    desk.accounts.mark_expired(desk.accounts.get(desk.account_name))
+    desk.accounts.mark_expired(desk.accounts.get(desk.account_name), "The page asks to log in.")
 
     with pytest.raises(LoginRequired):
         DO[action](desk.desk, task.id)

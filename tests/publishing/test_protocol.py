@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from chalicelib.accounts.store import message_group
 from chalicelib.errors import AccountNotFound, Fenced, LoginRequired, StateConflict, TaskNotFound
 from chalicelib.publishing import dispatch, states
 from chalicelib.publishing.states import State
@@ -223,14 +224,14 @@ def test_one_task_that_cannot_be_swept_does_not_hide_the_others(
 
 
 def test_tasks_of_one_account_share_a_message_group_and_others_do_not() -> None:
-    assert dispatch.message_group("我的账号") == dispatch.message_group("我的账号")
-    assert dispatch.message_group("a") != dispatch.message_group("b")
+    assert message_group("我的账号") == message_group("我的账号")
+    assert message_group("a") != message_group("b")
 
 
 def test_only_accounts_that_are_logged_in_can_submit(desk: Desk) -> None:
     with pytest.raises(AccountNotFound):
         desk.desk.submit(replace(desk.submission(), account_name="nobody"))
-    desk.accounts.mark_expired(desk.accounts.get(desk.account_name))
+    desk.accounts.mark_expired(desk.accounts.get(desk.account_name), "The page asks to log in.")
     with pytest.raises(LoginRequired):
         desk.desk.submit(desk.submission())
 

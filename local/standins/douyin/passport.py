@@ -4,6 +4,7 @@
 ``confirmed``, ``refused``, ``expired``. A confirmed code gives its cookies to the first browser that asks.
 """
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -12,7 +13,7 @@ from typing import Any
 
 import segno
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from . import clock
@@ -136,7 +137,26 @@ async def solve_captcha(request: Request) -> Response:
 
 async def user_info(request: Request) -> Response:
     """Who is logged in: status_code 0 and ``user``, or status_code 8."""
-    session = session_of(request)
+    site, session = site_of(request), session_of(request)
+    uid = session.user.uid if session else ""
+    await asyncio.sleep(site.scenario.delay("user_info", uid))
+    # Browsers say by this header what a request is for; nothing else sends it.
+    browser = "sec-fetch-mode" in request.headers
+    match site.scenario.value("user_info", uid):
+        case "error":
+            return Response("Internal Server Error", status_code=500)
+        case "html":
+            return HTMLResponse("<!doctype html><title>抖音</title><p>页面不存在</p>")
+        case "captcha":
+            return JSONResponse(
+                {"data": open_captcha(site, "user_info"), "error_code": 1105, "message": "error"}
+            )
+        case "stranger":
+            return logged_out()
+        case "browser_only" if not browser:
+            return logged_out()
+        case "http_only":
+            session = None if browser else session_of(request, ended=True)
     if session is None:
         return logged_out()
     return JSONResponse({"status_code": 0, "status_msg": "", "user": profile(request, session)})

@@ -117,6 +117,11 @@ SWITCHES: Mapping[str, Switch] = {
         "clipped",
         does="a description beyond the limit is refused at 发布, or clipped as it is typed",
     ),
+    "user_info": _timed(
+        *("ok", "error", "html", "captcha", "stranger", "browser_only", "http_only"),
+        does="user/info: a 500, a page, a captcha or 用户未登录 for everybody; an answer for browsers only, or "
+        "for all but browsers, and then even to a session that is over",
+    ),
     "topics": _timed(
         *("suggested", "missing", "by_space"),
         does="a topic is suggested by its name, at once or late, the hot ones of a bare # on show until then; "

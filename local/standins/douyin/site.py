@@ -54,12 +54,12 @@ def site_of(request: Request) -> Site:
     return site
 
 
-def session_of(request: Request) -> Session | None:
-    """The login behind the ``sessionid`` cookie, if it is still alive."""
+def session_of(request: Request, *, ended: bool = False) -> Session | None:
+    """The login behind the ``sessionid`` cookie, if it is still alive, or even if it has ``ended``."""
     row = site_of(request).store.row(
-        "SELECT * FROM sessions WHERE sessionid = ? AND alive = 1", (request.cookies.get("sessionid", ""),)
+        "SELECT * FROM sessions WHERE sessionid = ?", (request.cookies.get("sessionid", ""),)
     )
-    if row is None or row["user"] not in USERS:
+    if row is None or row["user"] not in USERS or not (row["alive"] or ended):
         return None
     seen = frozenset(name for name in row["seen"].split(",") if name)
     return Session(row["sessionid"], USERS[row["user"]], bool(row["publish_verified"]), seen)
