@@ -24,7 +24,7 @@ from rich.table import Table
 from chalicelib.accounts.store import AccountStore, Profile
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import to_rfc3339, utc_now
-from container.points import PUBLISH_POINTS, RECONCILE_POINTS
+from container.points import POINTS, RECONCILE_POINTS
 from local.emulator import make_client
 from local.options import Options
 from local.processes import free_port
@@ -220,7 +220,7 @@ def table(experiments: list[Experiment]) -> Table:
 def main() -> int:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        experiments = run(list(SCENARIOS), PUBLISH_POINTS + RECONCILE_POINTS, Path(folder), console)
+        experiments = run(list(SCENARIOS), POINTS, Path(folder), console)
     console.print(table(experiments))
     wrong = [experiment for experiment in experiments if not experiment.truthful]
     console.print(f"{len(experiments)} experiments, {len(wrong)} in which the task does not tell the truth")
