@@ -209,6 +209,7 @@ def test_no_route_of_the_api_asks_kms_for_anything_but_to_encrypt_or_tells_a_ses
     given = {
         "SessionImport": {"storage_state": imported},
         "VerificationRequest": {"code": CODE},
+        "LoginVerificationRequest": {"code": CODE},
         "PublishRequest": body,
     }
     routes = [

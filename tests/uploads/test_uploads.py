@@ -368,7 +368,7 @@ def test_a_file_whose_hash_has_changed_is_refused(
 # Who may do what
 
 
-def test_the_apis_role_may_put_media_of_uploads_and_nothing_else_into_a_bucket() -> None:
+def test_the_apis_role_may_put_media_of_uploads_and_sealed_imports_and_nothing_else_into_a_bucket() -> None:
     policy = json.loads((Path(__file__).parents[2] / ".chalice" / "policy-api.json").read_text())
     puts = [
         statement["Resource"]
@@ -376,7 +376,9 @@ def test_the_apis_role_may_put_media_of_uploads_and_nothing_else_into_a_bucket()
         if {"s3:PutObject", "s3:*", "*"} & set(_listed(statement["Action"]))
     ]
 
-    assert puts == [{"Fn::Sub": "${PrivateBucket.Arn}/uploads/*/media"}]
+    assert puts == [
+        [{"Fn::Sub": "${PrivateBucket.Arn}/uploads/*/media"}, {"Fn::Sub": "${PrivateBucket.Arn}/imports/*"}]
+    ]
 
 
 def _listed(value: Any) -> list[Any]:
