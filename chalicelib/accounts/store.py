@@ -174,27 +174,32 @@ class AccountStore:
         return self._write(account, self._proved(account.name, AccountState.NEEDS_VERIFICATION, seen))
 
     def mark_expired(self, account: Account, seen: str) -> bool:
-        """Takes note that the session is over; False where a newer login got in between.
+        """Takes note that the session is over; False where a newer login got in between, or it was told since.
 
         Where it was not known before, the same write makes an event owed: each expiry is told once.
         """
         now = self._clock()
         update = self._proved(account.name, AccountState.EXPIRED, seen, due_at=now + _ANNOUNCING)
-        if account.state is not AccountState.EXPIRED:
-            update.append("owed", _expiry(account.name, seen, now)).when("state", "=", str(account.state))
+        if account.state is AccountState.EXPIRED:
+            update.when("state", "=", str(AccountState.EXPIRED))
+        else:
+            update.append("owed", _expiry(account.name, seen, now))
+            update.when("state", "<>", str(AccountState.EXPIRED))
         return self._write(account, update)
 
     def doubt(self, account: Account, seen: str) -> bool:
-        """Takes note of a look that could not tell; False where a newer login got in between."""
+        """Takes note of a look that could not tell; False where somebody could since, or a newer login got in
+        between.
+        """
         doubt = doubted(account.doubt, seen, self._clock())
-        if account.state is AccountState.EXPIRED:
-            return self._write(account, Update().set(doubt=doubt))
         due_at = next_check_in_doubt(doubt, self._check_every)
-        if account.state is AccountState.LOGGED_IN and lasts(doubt):
+        if account.state is AccountState.EXPIRED:
+            update = Update().set(doubt=doubt)
+        elif account.state is AccountState.LOGGED_IN and lasts(doubt):
             update = self._proved(account.name, AccountState.UNKNOWN, seen, due_at=due_at, doubt=doubt)
         else:
             update = _due(Update().set(doubt=doubt), due_at)
-        return self._write(account, update)
+        return self._write(account, update.when("checked_at", "=", account.checked_at))
 
     def due(self, now: datetime) -> Iterator[str]:
         """Names of the accounts for which something is to be done by now, the longest overdue first."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.accounts.checks import CHECKS_A_SWEEP, CheckDesk, Herald
@@ -251,6 +251,67 @@ def test_the_next_expiry_is_told_again(ward: Ward, account: Account, told: Event
 
     first, second = told.take()
     assert first["detail"]["id"] != second["detail"]["id"]
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["log_in", "confirm", "refresh", "doubt", "expire", "verify"]),
+        st.booleans(),  # Whether by somebody who read the account before the last login.
+        st.integers(0, 20),  # Hours that pass before.
+    ),
+    max_size=12,
+)
+
+
+@pytest.mark.system
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_STEPS)
+def test_whatever_happens_only_proof_of_the_session_in_force_ends_it(
+    ward: Ward, steps: list[tuple[str, bool, int]]
+) -> None:
+    store, name = ward.store, uuid.uuid4().hex
+    stale = ward.admit(name)
+    expected, expiries = AccountState.LOGGED_IN, 0
+    for step, late, hours in steps:
+        ward.clock.advance(hours=hours, seconds=1)
+        now = store.get(name)
+        account = stale if late else now
+        outdated = account.session_version != now.session_version
+        version = int(ward.clock().timestamp() * 1000)
+        told = True
+        match step:
+            case "log_in":
+                stale = now
+                ward.admit(name)
+            case "confirm":
+                told = store.confirm(account, "seen")
+            case "refresh":
+                told = store.refresh_session(account, "seen", session_version=version)
+            case "doubt":
+                told = store.doubt(account, "HTTP 503")
+            case "verify":
+                told = store.ask_for_verification(account, "seen")
+            case "expire":
+                told = store.mark_expired(account, "seen")
+        known = step == "expire" and now.state is AccountState.EXPIRED
+        proved_since = step == "doubt" and now.checked_at != account.checked_at
+        assert told or outdated or known or proved_since
+        assert not (told and step != "log_in" and (outdated or proved_since))
+        if not told:
+            continue
+        expiries += step == "expire" and now.state is not AccountState.EXPIRED
+        proved = {"expire": AccountState.EXPIRED, "verify": AccountState.NEEDS_VERIFICATION}
+        if step != "doubt":
+            expected = proved.get(step, AccountState.LOGGED_IN)
+        elif expected is AccountState.LOGGED_IN and store.get(name).state is AccountState.UNKNOWN:
+            expected = AccountState.UNKNOWN
+
+        after = store.get(name)
+        assert after.state is expected
+        assert after.session_version >= now.session_version
+        assert len(after.owed) == expiries
+        assert (after.doubt is not None) is (step == "doubt")
+        assert after.due_at is not None
 
 
 @pytest.mark.system
