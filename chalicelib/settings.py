@@ -95,8 +95,12 @@ class Settings:
 
     @property
     def chromium_path(self) -> str | None:
-        """The browser's executable; None lets Playwright use the one it downloaded."""
-        return self._environment.get("CHROMIUM_PATH") or None
+        """The browser's executable; None lets Playwright use the one it downloaded.
+
+        CHROMIUM_HEADED_PATH goes before CHROMIUM_PATH in the headed mode: a headless shell has no windows.
+        """
+        headed = self._environment.get("CHROMIUM_HEADED_PATH") if self.browser_headed else None
+        return headed or self._environment.get("CHROMIUM_PATH") or None
 
     @property
     def browser_headed(self) -> bool:

@@ -69,6 +69,10 @@ _FLAGS = (
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
 )
 
+# With a window Chromium keeps a socket below TMPDIR, in /org.chromium.Chromium.abcdef/SingletonSocket, and a
+# socket's path has 107 bytes at most. On one machine a worker's temporary folder is longer than that leaves.
+_MAX_TEMP_PATH = 62
+
 # What the creator center talks to. The first line is in the captures of 2026-09 (pages, APIs, passport; upload
 # gateways vod. and imagex.bytedanceapi.com); the others are ByteDance's networks for static files, pictures,
 # previews, risk control and captcha, which its web applications share. A host that is missing shows up in the
@@ -308,6 +312,8 @@ class Browser:
         }
         if self._headed:
             environment["DISPLAY"] = await self._open_display()
+            if len(tempfile.gettempdir()) > _MAX_TEMP_PATH:
+                environment["TMPDIR"] = "/tmp"  # noqa: S108 - Chromium makes a folder of its own there
         return environment
 
     async def _open_display(self) -> str:

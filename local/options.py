@@ -89,7 +89,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         default=[],
         help="let an account's proxy stand on loopback; for tests on this machine only",
     )
-    parser.add_argument("--headed", action="store_true", help="show the browser's window")
+    parser.add_argument("--headed", action="store_true", help="browsers with windows, on virtual screens")
     given = parser.parse_args(arguments)
     if given.no_demo and given.demo_only:
         parser.error("--no-demo and --demo-only exclude each other")

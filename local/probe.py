@@ -83,7 +83,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--video", type=Path, default=VIDEO, metavar="FILE", help="what is uploaded and dropped"
     )
-    parser.add_argument("--headed", action="store_true", help="show the browser's window")
+    parser.add_argument("--headed", action="store_true", help="a browser with a window, on a virtual screen")
     return parser.parse_args(arguments)
 
 

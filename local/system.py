@@ -89,6 +89,7 @@ class System:
         parameters = {
             "BrowserImageUri": "local",
             "DouyinOrigin": self.douyin_origin,
+            "BrowserMode": "headed" if options.headed else "headless",
             "VolcEndpoint": self.volcengine.endpoint,
             "VolcUtmSources": self.volcengine.utm_sources,
             "VolcAccessKey": self.volcengine.access_key,
@@ -106,7 +107,6 @@ class System:
             data,
             env={
                 "CHROMIUM_PATH": chromium,
-                "BROWSER_MODE": "headed" if options.headed else "headless",
                 "MEDIA_ALLOW_LOOPBACK": ",".join(self._media_hosts()),
                 **proxies,
                 **self.function_environment,
