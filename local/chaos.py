@@ -24,7 +24,7 @@ from rich.table import Table
 from chalicelib.accounts.store import AccountStore, Profile
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import to_rfc3339, utc_now
-from container.points import RECONCILE_POINTS
+from container.points import POINTS, RECONCILE_POINTS
 from local.emulator import make_client
 from local.options import Options
 from local.processes import free_port

@@ -87,13 +87,13 @@ def test_every_error_says_what_to_do(error: type[errors.PublisherError]) -> None
 
 @pytest.mark.parametrize("error", _subclasses(errors.PublisherError), ids=lambda error: error.__name__)
 def test_an_error_that_a_job_has_written_down_is_told_as_it_was(error: type[errors.PublisherError]) -> None:
-    told = errors.PublisherError.described(error("what happened").describe())
+    told = errors.restored(error("what happened").describe())
 
     assert (told.code, told.status, told.detail) == (error.code, error.status, "what happened")
 
 
 def test_an_error_of_another_version_is_told_as_one_of_ours() -> None:
-    told = errors.PublisherError.described({"code": "no.longer_known", "detail": "what happened"})
+    told = errors.restored({"code": "no.longer_known", "detail": "what happened"})
 
     assert (told.code, told.status, told.detail) == ("internal.error", 500, "what happened")
 
