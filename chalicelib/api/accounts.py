@@ -18,6 +18,7 @@ from chalicelib.api.models import (
     AccountPatch,
     DeletedAccount,
     Doubt,
+    checked_account_name,
 )
 from chalicelib.errors import (
     AccountNotFound,
@@ -34,7 +35,15 @@ routes = Routes(__name__, "accounts")
 CHECK_WAIT_SECONDS = 15.0
 CHECK_LOOK_SECONDS = 0.3
 
-ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user")
+
+def _check_name(value: str) -> None:
+    try:
+        checked_account_name(value)
+    except ValueError as error:
+        raise AccountNotFound(f"There is no such account: a name {error}.") from error
+
+
+_ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user", _check_name)
 
 
 @routes.operation("GET", "/api/v1/accounts", answer=AccountList)
@@ -48,7 +57,7 @@ def list_accounts() -> AccountList:
     "/api/v1/accounts/{account_name}",
     answer=AccountAnswer,
     errors=(AccountNotFound,),
-    parameters=(ACCOUNT_NAME,),
+    parameters=(_ACCOUNT_NAME,),
 )
 def get_account(account_name: str) -> AccountAnswer:
     """See one account."""
@@ -61,7 +70,7 @@ def get_account(account_name: str) -> AccountAnswer:
     request=AccountPatch,
     answer=AccountAnswer,
     errors=(ValidationFailed, AccountNotFound),
-    parameters=(ACCOUNT_NAME,),
+    parameters=(_ACCOUNT_NAME,),
 )
 def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     """Set what an account prefers where a task says nothing, and its limits.
@@ -77,7 +86,7 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     "/api/v1/accounts/{account_name}/check",
     answer=AccountAnswer,
     errors=(AccountNotFound,),
-    parameters=(ACCOUNT_NAME,),
+    parameters=(_ACCOUNT_NAME,),
     statuses={200: "OK", 202: "The check is under way or waits for a publish: look at the account again"},
 )
 def check_account(account_name: str) -> Response:
@@ -99,7 +108,7 @@ def check_account(account_name: str) -> Response:
     "/api/v1/accounts/{account_name}",
     answer=DeletedAccount,
     errors=(AccountNotFound,),
-    parameters=(ACCOUNT_NAME,),
+    parameters=(_ACCOUNT_NAME,),
 )
 def delete_account(account_name: str) -> DeletedAccount:
     """Remove an account, its sessions and its evidence.

@@ -32,6 +32,8 @@ from chalicelib.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chalicelib.errors import NotFound
+
 logger = logging.getLogger(__name__)
 
 # No field of most requests comes near this; media are passed by URL.
@@ -39,6 +41,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 Body = TypeVar("Body", bound=BaseModel)
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _request: ContextVar[Request] = ContextVar("request")
@@ -47,9 +50,24 @@ _request_id: ContextVar[str] = ContextVar("request_id")
 
 @dataclass(frozen=True, slots=True)
 class PathParameter:
+    """`check` raises the error that the route answers with where a value cannot be one: nothing else of it
+    reaches a key or a path.
+    """
+
     name: str
     description: str
     example: str
+    check: Callable[[str], object]
+
+
+def id_of(what: type[NotFound]) -> Callable[[str], None]:
+    """The check of an id that we gave ourselves."""
+
+    def check(value: str) -> None:
+        if not _ID.fullmatch(value):
+            raise what(f"{value[:64]!r} is no id of ours.")
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +145,10 @@ def _serve(
     operation: Operation, view: Callable[..., BaseModel | Response], arguments: dict[str, str]
 ) -> Response:
     try:
-        call = partial(view, **{name: unquote(value) for name, value in arguments.items()})
+        values = {name: unquote(value) for name, value in arguments.items()}
+        for parameter in operation.parameters:
+            parameter.check(values[parameter.name])
+        call = partial(view, **values)
         if operation.request is not None:
             call = partial(call, _parse_body(operation.request, _request.get(), operation.max_body_bytes))
         answer = call()

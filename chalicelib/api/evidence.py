@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes
+from chalicelib.api.edge import Routes
 from chalicelib.api.models import EvidenceAnswer, EvidenceList
+from chalicelib.api.tasks import TASK_ID
 from chalicelib.clock import to_rfc3339, utc_now
 from chalicelib.errors import TaskNotFound
 from chalicelib.evidence import URL_LIFE, useful_first
@@ -17,13 +18,14 @@ routes = Routes(__name__, "tasks")
     "/api/v1/tasks/{task_id}/evidence",
     answer=EvidenceList,
     errors=(TaskNotFound,),
-    parameters=(PathParameter("task_id", "The id of a task.", "0d8f7c9e-6a43-4b0e-9c52-7c1f3f6a2b11"),),
+    parameters=(TASK_ID,),
 )
 def list_evidence(task_id: str) -> EvidenceList:
     """Look at a task's pictures, the most useful first.
 
     The form as it was about to be submitted, and each step that failed. QR codes and phone numbers are blacked
-    out. A url works for 5 minutes. Pictures are kept for 30 days, and go with their account.
+    out. A url works for 5 minutes. Pictures are kept for the days that the deployment says, 30 by default, and
+    go with their account.
     """
     task, store = wiring.task_store().get(task_id), wiring.evidence_store()
     kept = store.pictures(task.submission.account_name, task.id)

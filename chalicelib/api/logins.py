@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib import aws
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, request_id, respond
+from chalicelib.api.edge import PathParameter, Routes, id_of, request_id, respond
 from chalicelib.api.models import (
     ErrorInfo,
     LoginAnswer,
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 routes = Routes(__name__, "logins")
 
-_LOGIN_ID = PathParameter("login_id", "The id of a login.", "5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e")
+_LOGIN_ID = PathParameter(
+    "login_id", "The id of a login.", "5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e", id_of(LoginNotFound)
+)
 
 # API Gateway ends a request after 29 s; a cold browser shows its first QR code well before this.
 QR_WAIT_SECONDS = 20.0

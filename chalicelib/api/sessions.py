@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from chalicelib.accounts.imports import of_platform
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.api import wiring
-from chalicelib.api.accounts import ACCOUNT_NAME, account_answer
-from chalicelib.api.edge import Routes, respond
+from chalicelib.api.accounts import account_answer
+from chalicelib.api.edge import PathParameter, Routes, respond
 from chalicelib.api.logins import QR_WAIT_SECONDS, enqueue, message_of
 from chalicelib.api.models import SessionAnswer, checked_account_name
 from chalicelib.api.storage_state import MAX_SESSION_BYTES, SessionImport
@@ -38,6 +38,16 @@ routes = Routes(__name__, "accounts")
 _LOOK_SECONDS = 0.3
 
 
+def _check_name(value: str) -> None:
+    try:
+        checked_account_name(value)
+    except ValueError as error:
+        raise ValidationFailed(f"The account_name in the path {error}.") from error
+
+
+_ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user", _check_name)
+
+
 @routes.operation(
     "PUT",
     "/api/v1/accounts/{account_name}/session",
@@ -47,7 +57,7 @@ _LOOK_SECONDS = 0.3
         *(ValidationFailed, SessionRefused, SessionUnusable, SessionOfAnother, VerificationRequired),
         *(LoginSuperseded, CaptchaRequired, PlatformUnreachable, PageTimeout),
     ),
-    parameters=(ACCOUNT_NAME,),
+    parameters=(_ACCOUNT_NAME,),
     statuses={200: "OK: the session is in force", 202: "It is still being checked: poll the login"},
     max_body_bytes=MAX_SESSION_BYTES,
 )
@@ -60,12 +70,8 @@ def import_session(body: SessionImport, account_name: str) -> Response:
     in a browser before it is accepted: waits up to 20 s for that, then answers 202 with the login to poll in
     Location. It supersedes a login of the account that is under way.
     """
-    try:
-        name = checked_account_name(account_name)
-    except ValueError as error:
-        raise ValidationFailed(f"The account_name in the path {error}.") from error
     state, left_out = of_platform(body.storage_state.as_playwright(), settings.douyin_origin, utc_now())
-    login = wiring.login_store().create(name, LoginKind.IMPORT)
+    login = wiring.login_store().create(account_name, LoginKind.IMPORT)
     sealed = wiring.sealer().seal(json.dumps(state, ensure_ascii=False), "session_import", login.id)
     wiring.import_box().put(login, sealed)
     enqueue(login)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chalice.app import Response
 
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, respond
+from chalicelib.api.edge import PathParameter, Routes, id_of, respond
 from chalicelib.api.models import (
     CostAnswer,
     ErrorInfo,
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 routes = Routes(__name__, "tasks")
 
-_TASK_ID = PathParameter("task_id", "The id of a task.", "0d8f7c9e-6a43-4b0e-9c52-7c1f3f6a2b11")
+TASK_ID = PathParameter(
+    "task_id", "The id of a task.", "0d8f7c9e-6a43-4b0e-9c52-7c1f3f6a2b11", id_of(TaskNotFound)
+)
 
 
 @routes.operation(
@@ -65,7 +67,7 @@ def publish(body: PublishRequest) -> Response:
 
 
 @routes.operation(
-    "GET", "/api/v1/tasks/{task_id}", answer=TaskAnswer, errors=(TaskNotFound,), parameters=(_TASK_ID,)
+    "GET", "/api/v1/tasks/{task_id}", answer=TaskAnswer, errors=(TaskNotFound,), parameters=(TASK_ID,)
 )
 def get_task(task_id: str) -> TaskAnswer:
     """Check the status of a task."""
@@ -77,7 +79,7 @@ def get_task(task_id: str) -> TaskAnswer:
     "/api/v1/tasks/{task_id}/approve",
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
-    parameters=(_TASK_ID,),
+    parameters=(TASK_ID,),
 )
 def approve_task(task_id: str) -> TaskAnswer:
     """Publish a task that waits for its review.
@@ -92,7 +94,7 @@ def approve_task(task_id: str) -> TaskAnswer:
     "/api/v1/tasks/{task_id}/cancel",
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
-    parameters=(_TASK_ID,),
+    parameters=(TASK_ID,),
 )
 def cancel_task(task_id: str) -> TaskAnswer:
     """Cancel a task that has not been submitted to the platform.
@@ -107,7 +109,7 @@ def cancel_task(task_id: str) -> TaskAnswer:
     "/api/v1/tasks/{task_id}/retry",
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
-    parameters=(_TASK_ID,),
+    parameters=(TASK_ID,),
 )
 def retry_task(task_id: str) -> TaskAnswer:
     """Run a failed task again, from the start.
@@ -124,7 +126,7 @@ def retry_task(task_id: str) -> TaskAnswer:
     request=VerificationRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
-    parameters=(_TASK_ID,),
+    parameters=(TASK_ID,),
 )
 def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
     """Give the code that the platform has sent by SMS.
@@ -141,7 +143,7 @@ def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
     request=ResolveRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
-    parameters=(_TASK_ID,),
+    parameters=(TASK_ID,),
 )
 def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
     """Say whether a submitted work is live, after looking in the creator center.
@@ -157,7 +159,7 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
     "/api/v1/tasks/{task_id}/reject",
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
-    parameters=(_TASK_ID,),
+    parameters=(TASK_ID,),
 )
 def reject_task(task_id: str) -> TaskAnswer:
     """End a task that waits for its review, without publishing it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
+from chalicelib.accounts.store import Profile
 from chalicelib.clock import SHANGHAI, utc_now
 
 if TYPE_CHECKING:
@@ -266,3 +268,34 @@ def test_the_callers_request_id_comes_back(api: Api) -> None:
 
 def test_a_foreign_host_name_is_refused(api: Api) -> None:
     assert_problem(api.get("/healthz", headers={"Host": "evil.example"}), 403, "auth.forbidden")
+
+
+@pytest.mark.parametrize(
+    "name", ["login%2Fx", "%2E%2E", "a%00b", "a" * 65, "latest%23someone", "work:71", "%F0%9F%98%80"]
+)
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/api/v1/accounts/{}", "account.not_found"),
+        ("DELETE", "/api/v1/accounts/{}", "account.not_found"),
+        ("POST", "/api/v1/accounts/{}/check", "account.not_found"),
+        ("GET", "/api/v1/accounts/login/{}", "login.not_found"),
+        ("DELETE", "/api/v1/accounts/login/{}", "login.not_found"),
+        ("GET", "/api/v1/tasks/{}", "task.not_found"),
+        ("POST", "/api/v1/tasks/{}/cancel", "task.not_found"),
+        ("GET", "/api/v1/tasks/{}/evidence", "task.not_found"),
+    ],
+)
+def test_what_can_be_no_name_or_id_reaches_no_key(
+    api: Api, method: str, path: str, code: str, name: str
+) -> None:
+    answer = api(method, path.format(name))
+
+    assert (answer.status_code, answer.json()["code"]) == (404, code), answer.text
+
+
+def test_a_name_in_the_path_may_be_of_any_script(api: Api, account_name: str, accounts: AccountStore) -> None:
+    name = f"小明.{account_name}"
+    accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
+
+    assert api.get(f"/api/v1/accounts/{quote(name)}").json()["id"] == name
