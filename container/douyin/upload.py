@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from chalicelib.errors import PageChanged, PageTimeout, PlatformBusy, PlatformRejected
-from container.douyin.act import ACTION_MS, EFFECT_MS, expect, find, reaches, until
+from chalicelib.errors import PageTimeout, PlatformBusy, PlatformRejected
+from container.douyin.act import ACTION_MS, EFFECT_MS, expect, find, until
 from container.douyin.locators import DRAFT_GIVE_UP, RETRY_INPUT, UPLOAD_CANCEL, VIDEO_INPUT
 from container.douyin.session import refuse_challenges, refuse_strangers, wait_past_challenges
 from container.douyin.sight import Sight, look_again
@@ -110,9 +110,7 @@ class UploadWatch:
             raise PlatformBusy(f"The upload of the video failed {_RETRIES + 1} times.")
         self._retries += 1
         note(f"the upload failed; it was begun again (retry {self._retries})")
-        field = RETRY_INPUT.on(self._page, visible=False).first
-        if not await reaches(field, "attached"):
-            raise PageChanged("The upload failed and the page offers no way to begin it again.")
+        field = await find(self._page, RETRY_INPUT, visible=False)
         failure = await field.element_handle(timeout=ACTION_MS)
         await field.set_input_files(self._video, timeout=ACTION_MS)
 
