@@ -436,11 +436,11 @@ kills = st.tuples(st.integers(1, 9), st.booleans())
 
 @given(
     kills=st.lists(kills, max_size=5),
-    rows_per_object=st.sampled_from([1, 30, 60, 3000]),
+    rows_per_object=st.sampled_from([7, 30, 60, 3000]),
     pause=st.sampled_from([0, 60, 40_000]),
     faults=st.lists(st.sampled_from(["throttle429", "short_page", "empty_page", "error200"]), max_size=3),
 )
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_article_arrives_exactly_once_whenever_runs_are_killed(
     s3: S3Client,
     shared_bucket: str,
