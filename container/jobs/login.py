@@ -131,6 +131,7 @@ class _Job:
     async def _finish(self, context: BrowserContext, qr_login: QrLogin) -> None:
         """Seals the session, puts it in force, and only then says so."""
         seen = await qr_login.profile()
+        await self._report(self.login.state)  # Whoever ended the login wants no session of it.
         if await put_in_force(self.worker, self.login.account_name, seen, context):
             await self._end(LoginState.SUCCESS)
             return

@@ -103,6 +103,7 @@ class _Job:
             await _restore(context, json.loads(opened))
             profile = await self._look(context)
             await self._refuse_another(profile)
+            await asyncio.to_thread(self.give_sign_of_life)  # Whoever ended the login wants no session of it.
             if await put_in_force(self.worker, self.login.account_name, profile, context):
                 await self._end(LoginState.SUCCESS)
                 return
