@@ -59,8 +59,11 @@ def login(event: dict[str, Any], context: LambdaContext) -> None:
     for record in event["Records"]:
         body = json.loads(record["body"])
         message = _take(record, worker().settings.login_queue_url)
-        job = run_import if body.get("kind") == LoginKind.IMPORT else run_login
-        _run(job(worker(), body["login_id"], context.aws_request_id, message, deadline=_deadline(context)))
+        given = (worker(), body["login_id"], context.aws_request_id, message)
+        if body.get("kind") == LoginKind.IMPORT:
+            _run(run_import(*given))
+        else:
+            _run(run_login(*given, deadline=_deadline(context)))
 
 
 def _take(record: dict[str, Any], queue_url: str) -> Message:

@@ -5,6 +5,7 @@ What Playwright also knows and we do not take (virtual WebAuthn keys, private fi
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -28,8 +29,16 @@ def _origin(value: str) -> str:
     return value
 
 
+def _plain(value: Any) -> Any:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        raise ValueError("must be plain JSON, without NaN or an infinite number") from None
+    return value
+
+
 class _StorageModel(RequestModel):
-    model_config = ConfigDict(alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel, allow_inf_nan=False)
 
 
 class Cookie(_StorageModel):
@@ -64,7 +73,9 @@ class ObjectStore(_StorageModel):
     auto_increment: bool
     key_path: str | None = None
     key_path_array: list[str] | None = None
-    records: list[dict[Literal["key", "keyEncoded", "value", "valueEncoded"], Any]]
+    records: list[
+        dict[Literal["key", "keyEncoded", "value", "valueEncoded"], Annotated[Any, AfterValidator(_plain)]]
+    ]
     indexes: list[StorageIndex]
 
 

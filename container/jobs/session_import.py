@@ -15,7 +15,6 @@ from chalicelib.accounts.logins import LoginState
 from chalicelib.errors import (
     Fenced,
     LoginNotFound,
-    NoTimeLeft,
     PublisherError,
     SessionExpired,
     SessionOfAnother,
@@ -33,8 +32,6 @@ from container.jobs.session import put_in_force
 from container.lease import Heartbeat, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from playwright.async_api import BrowserContext, StorageState
 
     from chalicelib.accounts.logins import Login, LoginStore
@@ -44,13 +41,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _OPEN_MS = 30_000
-# What the whole check takes at most; it is not begun with less.
-_CHECK_SECONDS = 90.0
+# 256 KiB take a second at most.
+_RESTORE_SECONDS = 20.0
 
 
-async def run_import(
-    worker: Worker, login_id: str, invocation: str, message: Message, *, deadline: Callable[[], float]
-) -> None:
+async def run_import(worker: Worker, login_id: str, invocation: str, message: Message) -> None:
     """Carries the import to its end. What was handed over is destroyed, whatever becomes of it.
 
     A redelivered message finds the login claimed, or ended from outside, and imports nothing.
@@ -66,7 +61,7 @@ async def run_import(
         login = await asyncio.to_thread(logins.get, login_id)
         await asyncio.to_thread(worker.imports().discard, login)
         return
-    job = _Job(worker, logins, login, message, deadline)
+    job = _Job(worker, logins, login, message)
     try:
         async with Heartbeat(job.give_sign_of_life):
             await job.run()
@@ -80,7 +75,7 @@ class _Job:
     logins: LoginStore
     login: Login
     message: Message
-    deadline: Callable[[], float]
+    ending: bool = False
 
     def give_sign_of_life(self) -> None:
         """Raises Fenced, which ends the job, once the import was canceled or a newer login has begun."""
@@ -88,7 +83,8 @@ class _Job:
         try:
             self.logins.report(self.login, LoginState.STARTING)
         except StateConflict as ended:
-            raise Fenced(ended.detail) from ended
+            if not self.ending:
+                raise Fenced(ended.detail) from ended
 
     async def run(self) -> None:
         try:
@@ -102,8 +98,6 @@ class _Job:
             await self._end(LoginState.FAILED, failure_of(error))
 
     async def _import(self, sealed: str) -> None:
-        if self.deadline() < _CHECK_SECONDS:
-            raise NoTimeLeft(f"{self.deadline():.0f} s of the worker's time are left.")
         opened = await asyncio.to_thread(self.worker.unsealer.open, sealed, "session_import", self.login.id)
         async with self.worker.browser.context() as context:
             await _restore(context, json.loads(opened))
@@ -139,13 +133,15 @@ class _Job:
             )
 
     async def _end(self, state: LoginState, error: PublisherError | None = None) -> None:
+        self.ending = True
         self.login = await asyncio.to_thread(self.logins.end, self.login, state, error)
 
 
 async def _restore(context: BrowserContext, state: dict[str, Any]) -> None:
     try:
-        await context.set_storage_state(cast("StorageState", state))
-    except PlaywrightError:  # Its text may hold what could not be taken.
+        async with asyncio.timeout(_RESTORE_SECONDS):
+            await context.set_storage_state(cast("StorageState", state))
+    except (PlaywrightError, TimeoutError):  # Its text may hold what could not be taken.
         raise SessionUnusable("The browser refused its cookies or its storage.") from None
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.logins import Login, LoginKind, LoginState, LoginStore
+from chalicelib.accounts.removal import remove_account
 from chalicelib.accounts.store import AccountStore, Profile, storage_prefix
 from chalicelib.accounts.vault import Vault
 from chalicelib.errors import SealBroken
@@ -22,6 +23,7 @@ from chalicelib.sealing import Sealer
 from chalicelib.settings import Settings
 from chalicelib.unsealing import Unsealer
 from container.browser import open_page
+from container.douyin.login import fetch_profile
 from container.evidence import Timeline
 from container.jobs.session import open_session, refresh_session, session_version
 from container.jobs.session_import import run_import
@@ -91,8 +93,7 @@ class Bench:
 
     async def job(self, login: Login) -> None:
         message: Any = SimpleNamespace(keep_invisible=lambda: None)
-        end = time.monotonic() + 300
-        await run_import(self.worker, login.id, "worker-1", message, deadline=lambda: end - time.monotonic())
+        await run_import(self.worker, login.id, "worker-1", message)
 
     def is_destroyed(self, login: Login) -> bool:
         try:
@@ -253,6 +254,36 @@ def test_an_import_that_is_superseded_while_it_is_tried_ends_at_once(
     bench.run(supersede())
     assert bench.worker.accounts.find(bench.name) is None
     assert bench.stored() == []
+
+
+def test_an_account_that_is_deleted_while_a_session_is_tried_does_not_come_back(
+    bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.check(bench.hand_over(site.log_in()))
+    login = bench.hand_over(site.log_in())
+    worker = bench.worker
+    asked, deleted = asyncio.Event(), asyncio.Event()
+
+    async def look_later(page: Any) -> Any:
+        asked.set()
+        await deleted.wait()
+        return await fetch_profile(page)
+
+    monkeypatch.setattr("container.jobs.session_import.fetch_profile", look_later)
+
+    async def delete_meanwhile() -> None:
+        job = asyncio.create_task(bench.job(login))
+        await asyncio.wait_for(asked.wait(), 30)
+        vault = worker.vault
+        remove = partial(remove_account, bench.name, worker.accounts, worker.store, vault.s3, vault.bucket)
+        await asyncio.to_thread(remove)
+        deleted.set()
+        await asyncio.wait_for(job, 30)
+
+    bench.run(delete_meanwhile())
+    assert worker.accounts.find(bench.name) is None
+    assert bench.stored() == []
+    assert (worker.store.get(login.id).error or {})["code"] == "login.canceled"
 
 
 def test_what_a_site_keeps_in_its_databases_survives_import_sealing_and_restoring(
