@@ -19,6 +19,8 @@ from local.options import Options
 from local.processes import free_port
 from local.system import System
 from tests.conftest import Api
+from tests.container.proxies import PASSWORD as PASSWORD_OF_PROXY
+from tests.container.proxies import USERNAME, SocksProxy, proxy_server
 from tests.container.support import Site
 from tests.system.canaries import Canaries, Watch
 from tests.system.conftest import Phone
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.conftest import Cloud
+    from tests.container.proxies import ProxyServer
 
 pytestmark = pytest.mark.system
 
@@ -116,13 +119,17 @@ def test_no_secret_of_a_run_stands_anywhere_in_clear(
 ) -> None:
     data = tmp_path_factory.mktemp("canaries")
     watch = Watch(Canaries())
-    with System(Options(port=free_port(), data=data)) as system, watch.on(data / "aws"):
+    with (
+        proxy_server(SocksProxy) as proxy,
+        System(Options(port=free_port(), data=data, allow_proxies=(proxy.host,))) as system,
+        watch.on(data / "aws"),
+    ):
         api, phone, site = Api(system.origin), Phone(system.douyin_origin), Site(system.douyin_origin)
         api.session.hooks["response"] = lambda answer, **_: watch.look_at(
             f"answer to {answer.request.method} {answer.request.path_url}",
             answer.content + str(answer.headers).encode(),
         )
-        ran_through(watch.canaries, system, api, phone, site)
+        ran_through(watch.canaries, system, api, phone, site, proxy)
         watch.look_at_cloud(system.client)
         api.session.close()
         site.close()
@@ -140,9 +147,13 @@ def secret_cookie(data: Path) -> str:
         return str(book.execute("SELECT sessionid FROM sessions").fetchone()[0])
 
 
-def ran_through(canaries: Canaries, system: System, api: Api, phone: Phone, site: Site) -> None:
-    """What secrets take part in: a QR login, an SMS code, imports good and bad, works that go out or fail."""
-    scanned, imported = (user["uid"] for user in phone.users()[:2])
+def ran_through(
+    canaries: Canaries, system: System, api: Api, phone: Phone, site: Site, proxy: ProxyServer
+) -> None:
+    """What secrets take part in: QR logins, SMS codes at a login and a publish, a proxy, imports good and bad,
+    works that go out or fail.
+    """
+    scanned, imported, asked = (user["uid"] for user in phone.users()[:3])
     media = f"{system.douyin_origin}/media/demo.mp4"
 
     assert log_in(api, phone, "扫码", scanned)["status"] == "success"
@@ -156,6 +167,23 @@ def ran_through(canaries: Canaries, system: System, api: Api, phone: Phone, site
     canaries.add(code=code)
     api.post(f"{path}/verification", {"code": code}).raise_for_status()
     assert outcome(api, task_id)["status"] == "success"
+
+    site.scenario(user=asked, second_verification="login")
+    started = api.post("/api/v1/accounts/login", {"account_name": "代理"}).json()
+    where = f"/api/v1/accounts/login/{started['login_id']}"
+    phone.confirm(phone.scan(started["qr_code_base64"]), asked)
+    until(lambda: api.get(where).json(), lambda seen: seen["state"] == "verification_required")
+    canaries.add(**{"code at the login": site.sms(asked)})
+    api.post(f"{where}/verification", {"code": site.sms(asked)}).raise_for_status()
+    logged_in = until(lambda: api.get(where).json(), lambda seen: seen["status"] != "pending")
+    assert logged_in["status"] == "success"
+    canaries.add(**{"proxy's user": USERNAME, "proxy's password": PASSWORD_OF_PROXY})
+    given = {"proxy": {"url": proxy.url, "username": USERNAME, "password": PASSWORD_OF_PROXY}}
+    api("PATCH", "/api/v1/accounts/代理", json={"preferences": given}).raise_for_status()
+    api.post("/api/v1/accounts/代理/check").raise_for_status()
+    relayed = outcome(api, submit(api, video_url=media, title="经过代理", account_name="代理"))
+    assert relayed["status"] == "success"
+    assert proxy.asked
 
     state, dead = site.log_in(imported), site.log_in(imported)
     canaries.add(**{f"session {number}": value for number, value in enumerate(sessions_of(system))})
