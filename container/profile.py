@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from chalicelib.accounts.preferences import merged
 from chalicelib.errors import SealBroken
 from container.egress import Proxy
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from chalicelib.accounts.logins import Login
     from chalicelib.accounts.store import Account
     from chalicelib.unsealing import Unsealer
 
@@ -37,18 +39,27 @@ class BrowserProfile:
         return ", ".join(f"{name} {value}" for name, value in told.items() if value)
 
 
-def profile_of(account: Account | None, unsealer: Unsealer) -> BrowserProfile:
-    """The profile for whatever is done for the account; None is one that is not known yet. Asks KMS where the
-    account's proxy has credentials: run it in a thread. SealBroken where they can't be opened.
+def profile_of(account: Account, unsealer: Unsealer) -> BrowserProfile:
+    """The profile for whatever is done for the account. Asks KMS where the account's proxy has credentials: run
+    it in a thread. SealBroken where they can't be opened.
     """
-    if account is None:
-        return BrowserProfile()
-    preferences = account.preferences
+    return _profile(account.preferences, account.name, unsealer)
+
+
+def profile_of_login(login: Login, account: Account | None, unsealer: Unsealer) -> BrowserProfile:
+    """The profile for a login, with the preferences that came with it; `account` is None where it is the first
+    one. As `profile_of` else.
+    """
+    preferences = merged(account.preferences if account else {}, login.preferences)
+    return _profile(preferences, login.account_name, unsealer)
+
+
+def _profile(preferences: Mapping[str, Any], account_name: str, unsealer: Unsealer) -> BrowserProfile:
     return BrowserProfile(
         user_agent=preferences.get("user_agent"),
         locale=preferences.get("locale", LOCALE),
         time_zone=preferences.get("time_zone", TIME_ZONE),
-        proxy=_proxy(preferences["proxy"], account.name, unsealer) if "proxy" in preferences else None,
+        proxy=_proxy(preferences["proxy"], account_name, unsealer) if "proxy" in preferences else None,
     )
 
 

@@ -112,6 +112,7 @@ class Login:
     polled_at: str
     ttl: int
     kind: LoginKind = LoginKind.QR
+    preferences: dict[str, Any] = field(default_factory=dict)
     worker: str | None = None
     seen_at: str | None = None
     qr_png: str | None = None
@@ -150,8 +151,17 @@ class LoginStore:
         self._table = Table(client, table, "id")
         self._clock = clock
 
-    def create(self, account_name: str, kind: LoginKind = LoginKind.QR) -> Login:
-        """A new login of the account. One of the same account that is under way ends."""
+    def create(
+        self,
+        account_name: str,
+        kind: LoginKind = LoginKind.QR,
+        *,
+        preferences: dict[str, Any] | None = None,
+    ) -> Login:
+        """A new login of the account. One of the same account that is under way ends. `preferences` are changes
+        to the account's, as they may be stored: they hold for the login's own browser, and for the account once
+        the login succeeds.
+        """
         now = self._clock()
         login = Login(
             id=str(uuid.uuid4()),
@@ -162,6 +172,7 @@ class LoginStore:
             polled_at=to_rfc3339(now),
             ttl=int((now + LIFE + KEPT).timestamp()),
             kind=kind,
+            preferences=preferences or {},
         )
         self._table.put_new(
             {
@@ -173,6 +184,7 @@ class LoginStore:
                 "polled_at": login.polled_at,
                 "ttl": login.ttl,
                 "kind": str(login.kind),
+                "preferences": login.preferences,
             }
         )
         superseded = self._point_to(login)

@@ -134,8 +134,16 @@ class AccountStore:
         accounts = [_account(decode(item)) for page in pages for item in page["Items"]]
         return sorted(accounts, key=lambda account: account.name)
 
-    def log_in(self, name: str, profile: Profile, *, session_version: int) -> Account:
+    def log_in(
+        self,
+        name: str,
+        profile: Profile,
+        *,
+        session_version: int,
+        preferences: Mapping[str, Any] | None = None,
+    ) -> Account:
         """Registers the account, or puts a newer session in force. The session is sealed and stored already.
+        `preferences` are changes to the account's that come with it, in the same write.
 
         ConditionFailed where a session of this version or a newer one is in force: another login was quicker.
         """
@@ -147,16 +155,29 @@ class AccountStore:
             session_version=session_version,
             logged_in_at=now,
         )
-        created, preferences = update.name("created_at"), update.name("preferences")
-        update.assignments += [
-            f"{created} = if_not_exists({created}, {update.value(now)})",
-            f"{preferences} = if_not_exists({preferences}, {update.value({})})",
-        ]
+        created, preferred = update.name("created_at"), update.name("preferences")
+        update.assignments.append(f"{created} = if_not_exists({created}, {update.value(now)})")
+        if preferences:
+            before = self.find(name)
+            held = before.preferences if before else {}
+            update.set(preferences=merged(held, preferences))
+            update.conditions.append(
+                f"(attribute_not_exists({preferred}) OR {preferred} = {update.value(held)})"
+            )
+        else:
+            update.assignments.append(f"{preferred} = if_not_exists({preferred}, {update.value({})})")
         version = update.name("session_version")
         update.conditions.append(
             f"(attribute_not_exists({version}) OR {version} < {update.value(session_version)})"
         )
-        return _account(self._table.update(name, update))
+        try:
+            return _account(self._table.update(name, update))
+        except ConditionFailed as failure:
+            newer = failure.item is not None and failure.item.get("session_version", 0) >= session_version
+            if newer or not preferences:
+                raise
+        # Somebody has changed the preferences since they were read.
+        return self.log_in(name, profile, session_version=session_version, preferences=preferences)
 
     def refresh_session(self, account: Account, seen: str, *, session_version: int) -> bool:
         """Puts a session that a job has refreshed in force, and says by what it was seen alive; False where a

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import aws
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
+from chalicelib.accounts.preferences import sealed
 from chalicelib.api import wiring
 from chalicelib.api.edge import PathParameter, Routes, id_of, request_id, respond
 from chalicelib.api.models import (
@@ -17,6 +18,7 @@ from chalicelib.api.models import (
     LoginStatus,
     LoginVerification,
     LoginVerificationRequest,
+    Preferences,
 )
 from chalicelib.errors import (
     BrowserFailed,
@@ -71,7 +73,7 @@ def start_login(body: LoginRequest) -> Response:
     the poll keeps the code fresh. A login that has failed by then is answered with its cause.
     """
     logins = wiring.login_store()
-    login = logins.create(body.account_name)
+    login = logins.create(body.account_name, preferences=wished(body.preferences, body.account_name))
     enqueue(login)
     login = _wait_for_qr(login)
     if login.error is not None:
@@ -136,6 +138,13 @@ def verify_login(body: LoginVerificationRequest, login_id: str) -> LoginStatus:
     desk = wiring.login_desk()
     login = desk.send_again(login_id) if body.code is None else desk.verify(login_id, body.code)
     return _login_status(login)
+
+
+def wished(preferences: Preferences | None, account_name: str) -> dict[str, Any]:
+    """The preferences that come with a login, as they may be stored."""
+    if preferences is None:
+        return {}
+    return sealed(preferences.model_dump(exclude_unset=True), account_name, wiring.sealer())
 
 
 def enqueue(login: Login) -> None:

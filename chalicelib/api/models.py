@@ -539,6 +539,14 @@ class DeletedAccount(AnswerModel):
 
 class LoginRequest(RequestModel):
     account_name: AccountName
+    preferences: Annotated[
+        Preferences | None,
+        Field(
+            default=None,
+            description="Changes to the account's preferences that hold from the login's own browser on, such as "
+            "a proxy. They are the account's once the login succeeds.",
+        ),
+    ]
 
 
 class LoginAnswer(AnswerModel):

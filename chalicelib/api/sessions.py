@@ -11,7 +11,7 @@ from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.api import wiring
 from chalicelib.api.accounts import account_answer
 from chalicelib.api.edge import PathParameter, Routes, respond
-from chalicelib.api.logins import QR_WAIT_SECONDS, enqueue, message_of
+from chalicelib.api.logins import QR_WAIT_SECONDS, enqueue, message_of, wished
 from chalicelib.api.models import SessionAnswer, checked_account_name
 from chalicelib.api.storage_state import MAX_SESSION_BYTES, SessionImport
 from chalicelib.clock import utc_now
@@ -71,7 +71,9 @@ def import_session(body: SessionImport, account_name: str) -> Response:
     Location. It supersedes a login of the account that is under way.
     """
     state, left_out = of_platform(body.storage_state.as_playwright(), settings.douyin_origin, utc_now())
-    login = wiring.login_store().create(account_name, LoginKind.IMPORT)
+    login = wiring.login_store().create(
+        account_name, LoginKind.IMPORT, preferences=wished(body.preferences, account_name)
+    )
     sealed = wiring.sealer().seal(json.dumps(state, ensure_ascii=False), "session_import", login.id)
     wiring.import_box().put(login, sealed)
     enqueue(login)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from chalicelib.api.models import RequestModel
+from chalicelib.api.models import Preferences, RequestModel
 
 # A session of the creator center takes some tens of kilobytes.
 MAX_SESSION_BYTES = 256 * 1024
@@ -102,3 +102,7 @@ class StorageState(_StorageModel):
 
 class SessionImport(RequestModel):
     storage_state: StorageState
+    preferences: Annotated[
+        Preferences | None,
+        Field(default=None, description="As with a QR login: they hold from the first look at the session on."),
+    ]

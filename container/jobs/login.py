@@ -29,10 +29,9 @@ from container.douyin.login import QrLogin, QrState
 from container.douyin.verification import Challenge
 from container.evidence import Timeline
 from container.jobs.failure import failure_of
-from container.jobs.session import put_in_force
+from container.jobs.session import login_profile, put_in_force
 from container.lease import Heartbeat, Message
 from container.points import reach, working_for
-from container.profile import profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
     from chalicelib.accounts.logins import Login, LoginStore
     from container.douyin.login import LoginEvent
-    from container.profile import BrowserProfile
     from container.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -112,7 +110,8 @@ class _Job:
 
     async def run(self) -> None:
         try:
-            async with self.worker.browser.context(profile=await self._profile()) as context:
+            profile = await login_profile(self.worker, self.login)
+            async with self.worker.browser.context(profile=profile) as context:
                 await self._log_in(context)
         except (LoginConflict, LoginNotFound, ClientError, BotoCoreError):
             # Not ours any more, or nothing can be written now: its silence ends the login.
@@ -149,11 +148,6 @@ class _Job:
                 case QrState.LOGGED_IN:
                     await self._finish(context, qr_login)
                     return
-
-    async def _profile(self) -> BrowserProfile:
-        """How the account's browser appears, where the account is known already."""
-        account = await asyncio.to_thread(self.worker.accounts.find, self.login.account_name)
-        return await asyncio.to_thread(profile_of, account, self.worker.unsealer)
 
     async def _show(self, png: bytes) -> None:
         text = base64.b64encode(png).decode()
@@ -200,7 +194,7 @@ class _Job:
     async def _finish(self, context: BrowserContext, qr_login: QrLogin) -> None:
         """Seals the session, puts it in force, and only then says so."""
         seen = await qr_login.profile()
-        await put_in_force(self.worker, self.login.account_name, seen, context, announce=self._complete)
+        await put_in_force(self.worker, self.login, seen, context, announce=self._complete)
         await self._end(LoginState.SUCCESS)
 
     async def _complete(self, version: int) -> None:

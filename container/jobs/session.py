@@ -17,17 +17,19 @@ from chalicelib.accounts.store import Profile
 from chalicelib.dynamodb import ConditionFailed
 from chalicelib.errors import LoginSuperseded, PublisherError, SessionUnreadable
 from container.points import reach
-from container.profile import profile_of
+from container.profile import profile_of, profile_of_login
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from playwright.async_api import BrowserContext
 
+    from chalicelib.accounts.logins import Login
     from chalicelib.accounts.store import Account
     from chalicelib.errors import SessionExpired
     from container.douyin.login import Profile as SeenProfile
     from container.evidence import Timeline
+    from container.profile import BrowserProfile
     from container.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -55,9 +57,17 @@ async def open_session(worker: Worker, account: Account, timeline: Timeline) -> 
         yield context
 
 
+async def login_profile(worker: Worker, login: Login) -> BrowserProfile:
+    """How the browser of a login appears: as the account's, where that is known already, and as was wished with
+    the login.
+    """
+    account = await asyncio.to_thread(worker.accounts.find, login.account_name)
+    return await asyncio.to_thread(profile_of_login, login, account, worker.unsealer)
+
+
 async def put_in_force(
     worker: Worker,
-    name: str,
+    login: Login,
     seen: SeenProfile,
     context: BrowserContext,
     *,
@@ -68,13 +78,15 @@ async def put_in_force(
     `announce` writes its version down first: whoever asks after a login whose worker is lost looks which
     session is in force. LoginSuperseded where a newer login was quicker: then nothing of this one is kept.
     """
-    version = session_version(worker)
+    name, version = login.account_name, session_version(worker)
     await announce(version)
     await _seal(worker, name, version, context)
     reach("session_sealed")
     profile = Profile(uid=seen.uid, nickname=seen.nickname, avatar_url=seen.avatar_url)
     try:
-        await asyncio.to_thread(worker.accounts.log_in, name, profile, session_version=version)
+        await asyncio.to_thread(
+            worker.accounts.log_in, name, profile, session_version=version, preferences=login.preferences
+        )
     except ConditionFailed as quicker:
         await asyncio.to_thread(worker.vault.discard, name, version)
         raise LoginSuperseded(f"A newer login of {name!r} was quicker.") from quicker

@@ -28,7 +28,7 @@ from container.douyin.session import wait_past_challenges
 from container.douyin.upload import UPLOAD_PATH
 from container.evidence import Timeline
 from container.jobs.failure import failure_of
-from container.jobs.session import put_in_force
+from container.jobs.session import login_profile, put_in_force
 from container.lease import Heartbeat, Message
 
 if TYPE_CHECKING:
@@ -99,11 +99,12 @@ class _Job:
 
     async def _import(self, sealed: str) -> None:
         opened = await asyncio.to_thread(self.worker.unsealer.open, sealed, "session_import", self.login.id)
-        async with self.worker.browser.context() as context:
+        profile = await login_profile(self.worker, self.login)
+        async with self.worker.browser.context(profile=profile) as context:
             await _restore(context, json.loads(opened))
-            profile = await self._look(context)
-            await self._refuse_another(profile)
-            await put_in_force(self.worker, self.login.account_name, profile, context, announce=self._complete)
+            seen = await self._look(context)
+            await self._refuse_another(seen)
+            await put_in_force(self.worker, self.login, seen, context, announce=self._complete)
         await self._end(LoginState.SUCCESS)
 
     async def _complete(self, version: int) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.accounts.identity import proxy_url
+from chalicelib.accounts.logins import Login, LoginState
 from chalicelib.accounts.preferences import applied, merged, sealed, shown
 from chalicelib.accounts.store import Account, AccountState
 from chalicelib.errors import SealBroken
-from container.profile import BrowserProfile, profile_of
+from container.profile import BrowserProfile, profile_of, profile_of_login
 
 
 def test_a_field_that_the_caller_gave_is_the_callers() -> None:
@@ -97,7 +98,22 @@ def test_credentials_that_were_moved_to_another_proxy_do_not_open() -> None:
 
 
 def test_without_preferences_the_browser_is_as_it_was() -> None:
-    assert _profile({}) == profile_of(None, SEAL) == BrowserProfile(None, "zh-CN", "Asia/Shanghai", None)
+    assert _profile({}) == BrowserProfile(None, "zh-CN", "Asia/Shanghai", None)
+
+
+def test_a_login_appears_as_its_account_and_as_was_wished_with_it() -> None:
+    wished = sealed({"proxy": {"url": A, "username": "u", "password": "p"}, "locale": None}, "me", SEAL)
+    login = Login("1", "me", LoginState.STARTING, "", "", "", 0, preferences=wished)
+    account = Account(
+        *("me", AccountState.LOGGED_IN, "", "", 1, "", "", ""),
+        preferences={"locale": "zh-HK", "time_zone": "Europe/Berlin"},
+    )
+
+    first, again = profile_of_login(login, None, SEAL), profile_of_login(login, account, SEAL)
+
+    assert (first.proxy, first.time_zone) == (again.proxy, "Asia/Shanghai")
+    assert again.proxy is not None
+    assert (again.proxy.password, again.locale, again.time_zone) == ("p", "zh-CN", "Europe/Berlin")
 
 
 def test_what_a_timeline_tells_of_a_profile_has_no_secret() -> None:

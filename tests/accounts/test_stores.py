@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.accounts.logins import ABANDONED_AFTER, LIFE, WORKER_SILENCE, Login, LoginState, LoginStore
-from chalicelib.accounts.store import AccountState, AccountStore, Profile
+from chalicelib.accounts.store import Account, AccountState, AccountStore, Profile
 from chalicelib.clock import utc_now
 from chalicelib.dynamodb import ConditionFailed
 from chalicelib.errors import (
@@ -59,6 +59,34 @@ def test_a_second_login_keeps_what_the_account_was(accounts: AccountStore, name:
 
     assert second.created_at == first.created_at
     assert (second.nickname, second.avatar_url) == ("大明", None)
+
+
+def test_preferences_come_with_a_login_in_the_same_write(
+    accounts: AccountStore, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody changes others at the same moment: neither is lost."""
+    wished = {"time_zone": "Europe/Berlin", "daily_cap": None}
+    assert accounts.log_in(name, PROFILE, session_version=1, preferences=wished).preferences == {
+        "time_zone": "Europe/Berlin"
+    }
+    real = AccountStore.find
+    raced: list[str] = []
+
+    def patched_meanwhile(store: AccountStore, of: str) -> Account | None:
+        found = real(store, of)
+        if not raced:
+            raced.append(of)
+            store.prefer(of, {"daily_cap": 3})
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AccountStore, "find", patched_meanwhile)
+        accounts.log_in(name, PROFILE, session_version=2, preferences={"locale": "zh-HK"})
+
+    assert accounts.get(name).preferences == {"time_zone": "Europe/Berlin", "daily_cap": 3, "locale": "zh-HK"}
+    with pytest.raises(ConditionFailed):
+        accounts.log_in(name, PROFILE, session_version=1, preferences={"locale": "zh-TW"})
+    assert accounts.get(name).preferences["locale"] == "zh-HK"
 
 
 def test_an_older_session_never_replaces_a_newer_one(accounts: AccountStore, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -142,3 +143,41 @@ def test_a_described_error_can_be_told_again(error: type[PublisherError]) -> Non
     again = restored(error("what happened").describe())
 
     assert (type(again), again.detail) == (error, "what happened")
+
+
+@pytest.mark.system
+def test_preferences_that_come_with_a_login_are_kept_for_its_worker_and_no_password_in_clear(
+    api: Api, logins: LoginStore, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"wished-{uuid.uuid4().hex[:8]}"
+    proxy = {"url": "socks5://proxy.example.com:1080", "username": "u", "password": "canary-password"}
+    worker = threading.Thread(target=_end_the_login_of, args=(logins, cloud, name))
+    worker.start()
+    api.post(LOGIN, {"account_name": name, "preferences": {"proxy": proxy, "locale": "zh-HK"}})
+    worker.join()
+
+    (item,) = _items_of(cloud, name)
+    assert "canary-password" not in str(item)
+    login = logins.get(item["id"]["S"])
+    assert login.preferences["locale"] == "zh-HK"
+    assert login.preferences["proxy"].keys() == {"url", "credentials"}
+    refused = api.post(LOGIN, {"account_name": name, "preferences": {"proxy": {"url": "http://127.0.0.1:1"}}})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/preferences/proxy/url")
+
+
+def _end_the_login_of(logins: LoginStore, cloud: Cloud, name: str) -> None:
+    """Plays the worker: ends the login as soon as there is one, so that nobody waits for its code."""
+    deadline = time.monotonic() + 20
+    while not (found := _items_of(cloud, name)):
+        assert time.monotonic() < deadline
+    logins.abort(found[0]["id"]["S"], LoginState.FAILED, CaptchaRequired("as a test wants it"))
+
+
+def _items_of(cloud: Cloud, name: str) -> list[dict[str, Any]]:
+    pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.variable("LOGINS_TABLE"))
+    return [
+        item
+        for page in pages
+        for item in page["Items"]
+        if item.get("account_name") == {"S": name} and "state" in item
+    ]

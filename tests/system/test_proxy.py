@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.container.proxies import PASSWORD, USERNAME
-from tests.system.flows import log_in, outcome, submit
+from tests.system.flows import log_in, outcome, submit, until
 
 if TYPE_CHECKING:
     from local.system import System
@@ -52,3 +52,21 @@ def test_a_publish_and_the_next_login_go_through_the_accounts_proxy(
     assert any(proxy.url.encode() in content for content in stored.values())  # Its url is there to be found.
     assert any(path.suffix == ".log" and content for path, content in stored.items())
     assert [path for path, content in stored.items() if any(text in content for text in clear)] == []
+
+
+def test_the_first_login_goes_through_the_proxy_that_comes_with_it(
+    client: Api, phone: Phone, system: System, proxy: ProxyServer
+) -> None:
+    name, uid = "从一开始就经过代理", phone.users()[1]["uid"]
+    before = len(proxy.asked)
+    given = {"proxy": {"url": proxy.url, "username": USERNAME, "password": PASSWORD}}
+    started = client.post("/api/v1/accounts/login", {"account_name": name, "preferences": given}).json()
+    shown = len(proxy.asked)
+    phone.confirm(phone.scan(started["qr_code_base64"]), uid)
+    path = f"/api/v1/accounts/login/{started['login_id']}"
+    ended = until(lambda: client.get(path).json(), lambda seen: seen["status"] != "pending")
+
+    assert ended["status"] == "success"
+    assert shown > before
+    account = client.get(f"/api/v1/accounts/{name}").json()
+    assert account["preferences"] == {"proxy": {"url": proxy.url, "has_credentials": True}}
