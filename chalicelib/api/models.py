@@ -543,8 +543,8 @@ class LoginRequest(RequestModel):
         Preferences | None,
         Field(
             default=None,
-            description="Changes to the account's preferences that hold from the login's own browser on, such as "
-            "a proxy. They are the account's once the login succeeds.",
+            description="Changes to the account's preferences, such as a proxy. They hold from the login's own "
+            "browser on, and are the account's once the login succeeds.",
         ),
     ]
 

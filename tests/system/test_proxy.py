@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.container.proxies import PASSWORD, USERNAME
+from tests.container.support import Site
 from tests.system.flows import log_in, outcome, submit, until
 
 if TYPE_CHECKING:
@@ -70,3 +71,21 @@ def test_the_first_login_goes_through_the_proxy_that_comes_with_it(
     assert shown > before
     account = client.get(f"/api/v1/accounts/{name}").json()
     assert account["preferences"] == {"proxy": {"url": proxy.url, "has_credentials": True}}
+
+
+def test_an_imported_session_is_tried_through_the_proxy_that_comes_with_it(
+    client: Api, system: System, proxy: ProxyServer
+) -> None:
+    site = Site(system.douyin_origin)
+    before = len(proxy.asked)
+    preferences = {"proxy": {"url": proxy.url, "username": USERNAME, "password": PASSWORD}}
+    answer = client(
+        "PUT",
+        "/api/v1/accounts/imported.via.proxy/session",
+        json={"storage_state": site.log_in(), "preferences": preferences},
+    )
+    site.close()
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["account"]["preferences"]["proxy"] == {"url": proxy.url, "has_credentials": True}
+    assert len(proxy.asked) > before
