@@ -375,5 +375,5 @@ def test_a_login_that_a_newer_one_has_overtaken_leaves_nothing_behind(bench: Ben
 
     ended = bench.check(bench.hand_over(site.log_in()))
 
-    assert (ended.state, (ended.error or {})["code"]) == (LoginState.FAILED, "task.state_conflict")
+    assert (ended.state, (ended.error or {})["code"]) == (LoginState.FAILED, "login.superseded")
     assert bench.stored() == [str(in_force)]
