@@ -590,9 +590,10 @@ TABLE: tuple[Target, ...] = tuple(value for value in tuple(vars().values()) if i
 
 
 # Where a creator's own words stand: names, titles and descriptions may read like anything. A region that holds
-# a panel, or more text than a name and a title have, is the site's own.
+# a panel, or more text than a name and a title have, is the site's own; so is the header of a dialog.
 OWN_WORDS = (
-    *('[contenteditable="true"]', "header", '[role="banner"]', '[class*="header" i]'),
+    *('[contenteditable="true"]', "header", '[role="banner"]'),
+    '[class*="header" i]:not([role="dialog"] *, [role="modal"] *, .semi-modal *)',
     *('[class*="preview" i]', '[class*="nickname" i]', '[class*="avatar" i]'),
 )
 # What stands before the page rather than in it. What hangs on the body beside the page is a panel, too.

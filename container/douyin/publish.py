@@ -135,7 +135,6 @@ class Publication:
     async def open_upload(self) -> None:
         """Opens the upload page. SessionExpired on proof, PageTimeout where the page is merely slow."""
         async with self._step("open_upload"):
-            self._gate = await PublishGate.on(self._page)
             await self._page.add_locator_handler(
                 POPOVER_OK.on(self._page).first, _close_popover, no_wait_after=True
             )
@@ -163,6 +162,8 @@ class Publication:
         if work.claim_type is not None and work.claim_type not in CHOICES:
             raise FormMismatch(f"There is no declaration {work.claim_type!r}.", field="claim_type")
         async with self._timeline.step("fill"):
+            # Not before: Chromium carries each part of an upload past it, at half as much CPU again.
+            self._gate = await PublishGate.on(self._page)
             async with self._step("title"):
                 await form.write_title(page, work.title)
             async with self._step("description"):
@@ -217,7 +218,7 @@ class Publication:
         """
         async with self._timeline.step("submit"):
             if self._gate is None:
-                raise RuntimeError("open_upload comes first")
+                raise RuntimeError("fill comes first")
             gate = self._gate
             async with asyncio.timeout(max(0.0, self._working_time())):
                 button = await self._past_challenges(self._ready_to_click)

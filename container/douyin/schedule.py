@@ -107,11 +107,12 @@ async def _as_written(field: Locator, instant: datetime) -> str:
 
 
 def _in_shanghai(instant: datetime) -> datetime:
-    return instant.astimezone(SHANGHAI).replace(tzinfo=None)
+    """What a clock in Asia/Shanghai shows at the instant, to the minute."""
+    return instant.astimezone(SHANGHAI).replace(second=0, microsecond=0, tzinfo=None)
 
 
 async def _in_browser(field: Locator, instant: datetime) -> datetime:
-    """What a clock in the browser's time zone shows at the instant."""
+    """What a clock in the browser's time zone shows at the instant, to the minute."""
     return datetime(*await field.evaluate(_CLOCK, instant.timestamp() * 1000))  # noqa: DTZ001 - a clock's face
 
 

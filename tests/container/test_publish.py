@@ -263,8 +263,8 @@ def test_no_way_out_of_the_page_leads_past_the_gate(run: Run, browser: Browser, 
     url = f"{site.origin}/web/api/media/aweme/create_v2/"
 
     async def go() -> None:
-        async with visit(browser, site) as visited:
-            await visited.publication.open_upload()
+        async with open_form(browser, site) as visited:
+            await visited.publication.fill(_WORK)
             async with visited.page.expect_event("requestfailed", lambda request: request.url == url):
                 await visited.page.evaluate(_WAYS_OUT[way], url)
 
