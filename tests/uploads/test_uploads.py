@@ -248,18 +248,21 @@ def test_the_largest_files_are_opened(cloud: Cloud, desk: UploadDesk) -> None:
 # What may refer to an upload
 
 
+_SOME_ID = "0d8f7c9e-6a43-4b0e-9c52-7c1f3f6a2b11"
+
+
 @pytest.mark.parametrize(
     "media_url",
     [
         "upload://",
         "upload://x",
         "upload://../sessions/x",
-        f"upload://{uuid.uuid4()}/task",
-        f"upload://{uuid.uuid4()}?x",
-        f"UPLOAD://{uuid.uuid4()}",
-        f"upload://{str(uuid.uuid4()).upper()}",
-        f"upload://user@{uuid.uuid4()}",
-        f"upload://{uuid.uuid4()}\n",
+        f"upload://{_SOME_ID}/task",
+        f"upload://{_SOME_ID}?x",
+        f"UPLOAD://{_SOME_ID}",
+        f"upload://{_SOME_ID.upper()}",
+        f"upload://user@{_SOME_ID}",
+        f"upload://{_SOME_ID}\n",
     ],
 )
 def test_only_the_exact_form_names_an_upload(api: Api, account_name: str, media_url: str) -> None:
