@@ -12,7 +12,7 @@ demo: .setup-local  ## show the main job and exit: 0 only if everything it showe
 	@$(BIN)/python -m local --demo-only
 
 test: lint  ## everything a contributor runs
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest
 
 test-fast: .setup-dev  ## the tests that need no emulator, stand-in or browser
 	@$(BIN)/python -m pytest -m "not system" -q
