@@ -70,7 +70,7 @@ class Scripted:
         self._asked = {token: threading.Event() for token in pages}
 
     def wait_for(self, token: str) -> None:
-        assert self._asked[token].wait(timeout=10)
+        assert self._asked[token].wait(timeout=60)
 
     def scan(
         self,

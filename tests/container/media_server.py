@@ -62,7 +62,7 @@ class MediaServer:
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(10)
+                connection.settimeout(60)
                 if self._tls is None:
                     self._answer(connection)
                 else:

@@ -32,7 +32,7 @@ VIDEO, COVER = MEDIA / "demo.mp4", MEDIA / "demo.png"
 
 XIAOMAN = "3820146579012345"
 
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 class Site:

@@ -22,7 +22,7 @@ class _Beats:
         self._loop.call_soon_threadsafe(self._came.set)
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.times) < count:
                 await self._came.wait()
                 self._came.clear()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 
 async def _forget(_: dict[str, Any]) -> None:

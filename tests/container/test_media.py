@@ -63,7 +63,7 @@ def fetch(server: MediaServer, tmp_path: Path) -> Callable[..., MediaFile]:
 
 
 def _limits(**changes: Any) -> Limits:
-    given: dict[str, Any] = {"max_bytes": 10**7, "max_seconds": 3600, "deadline": lambda: 10.0}
+    given: dict[str, Any] = {"max_bytes": 10**7, "max_seconds": 3600, "deadline": lambda: 60.0}
     return Limits(**{**given, **changes})
 
 

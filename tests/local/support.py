@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], *, within: float = 15, every: float = 0.02) -> T:
+def eventually(look: Callable[[], T], *, within: float = 60, every: float = 0.02) -> T:
     """The first true result of `look`; fails the test after `within` seconds."""
     deadline = time.monotonic() + within
     while True:

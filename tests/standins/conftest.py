@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     # A browser far from Shanghai: the pages must not care.
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, timezone_id="America/New_York")
-    context.set_default_timeout(8000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 

@@ -55,7 +55,7 @@ class Standin:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        code = self.process.wait(timeout=5)
+        code = self.process.wait(timeout=60)
         self.process.stdout.close()
         return code
 

@@ -317,12 +317,12 @@ def test_a_signal_ends_it_within_a_second_even_while_an_answer_is_held_back(
 
         waiting = threading.Thread(target=publish)
         waiting.start()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not standin.works and time.monotonic() < deadline:
             pass
         began = time.monotonic()
         standin.process.send_signal(number)
-        code = standin.process.wait(timeout=5)
+        code = standin.process.wait(timeout=60)
         took = time.monotonic() - began
         waiting.join()
     standin.end()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.system.conftest import Phone
 
 
-def until(look: Callable[[], Any], done: Callable[[Any], bool], seconds: float = 120) -> Any:
+def until(look: Callable[[], Any], done: Callable[[Any], bool], seconds: float = 240) -> Any:
     """Looks until it is done, and returns what was seen."""
     deadline = time.monotonic() + seconds
     while not done(seen := look()):
@@ -38,7 +38,7 @@ def submit(api: Api, **body: Any) -> str:
     return task_id
 
 
-def outcome(api: Api, task_id: str, seconds: float = 120) -> dict[str, Any]:
+def outcome(api: Api, task_id: str, seconds: float = 240) -> dict[str, Any]:
     """The task once it is over."""
     task: dict[str, Any] = until(
         lambda: api.get(f"/api/v1/tasks/{task_id}").json(),

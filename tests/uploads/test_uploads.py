@@ -44,7 +44,7 @@ pytestmark = [pytest.mark.system]
 
 _MP4 = VIDEO.read_bytes()
 _PNG = COVER.read_bytes()
-_LIMITS = Limits(max_bytes=10**8, max_seconds=3600, deadline=lambda: 10.0)
+_LIMITS = Limits(max_bytes=10**8, max_seconds=3600, deadline=lambda: 60.0)
 
 
 def _announcement(content: bytes = _MP4, **changes: Any) -> dict[str, Any]:
