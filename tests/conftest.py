@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,22 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         return make_client(service, self.endpoint)
+
+    def table_like(self, variable: str) -> str:
+        """The name of a new table with the keys and indexes of a shipped one."""
+        dynamodb, name = self.client("dynamodb"), f"t{uuid.uuid4().hex[:8]}"
+        shipped = dynamodb.describe_table(TableName=self.variable(variable))["Table"]
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=shipped["KeySchema"],
+            AttributeDefinitions=shipped["AttributeDefinitions"],
+            GlobalSecondaryIndexes=[
+                {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+                for index in shipped["GlobalSecondaryIndexes"]
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return name
 
     def variable(self, name: str) -> str:
         """The value that the functions get for an environment variable, e.g. TASKS_TABLE."""

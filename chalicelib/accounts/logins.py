@@ -21,16 +21,14 @@ from chalicelib.errors import (
     LoginWorkerLost,
     PublisherError,
 )
+from chalicelib.verification import ANSWER_TIME
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# A login lives this long at most, QR refreshes included ...
+# A login lives this long at most, QR refreshes included; codes by SMS may add ANSWER_TIME to it, all together.
+# The function's time-out is both, and a little (docs/decisions/045).
 LIFE = timedelta(minutes=5)
-
-# ... and whoever is asked for a code by SMS has this long for it, if that is longer; for all codes together the
-# login's life grows by no more. The function's time-out is LIFE, this, and a little (docs/decisions/045).
-ANSWER_TIME = timedelta(minutes=5)
 
 # Nobody has asked after the login for this long: it costs money and nobody is there.
 ABANDONED_AFTER = timedelta(seconds=30)

@@ -12,7 +12,7 @@ from chalicelib.clock import Clock, to_rfc3339
 from chalicelib.errors import Fenced, VerificationTimeout
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
-from chalicelib.publishing.verification import ANSWER_TIME, masked
+from chalicelib.verification import ANSWER_TIME, masked
 from container.lease import LEASE, Heartbeat, Message
 from container.points import reach
 

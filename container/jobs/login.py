@@ -23,7 +23,7 @@ from chalicelib.errors import (
     LoginRefused,
     PublisherError,
 )
-from chalicelib.publishing.verification import masked
+from chalicelib.verification import masked
 from container.browser import open_page
 from container.douyin.login import QrLogin, QrState
 from container.douyin.verification import Challenge

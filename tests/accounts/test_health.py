@@ -122,19 +122,8 @@ class Ward:
 
 @pytest.fixture
 def ward(cloud: Cloud) -> Ward:
-    table = f"w{uuid.uuid4().hex[:8]}"
+    table = cloud.table_like("ACCOUNTS_TABLE")
     dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
-    shipped = dynamodb.describe_table(TableName=cloud.variable("ACCOUNTS_TABLE"))["Table"]
-    dynamodb.create_table(
-        TableName=table,
-        KeySchema=shipped["KeySchema"],
-        AttributeDefinitions=shipped["AttributeDefinitions"],
-        GlobalSecondaryIndexes=[
-            {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
-            for index in shipped["GlobalSecondaryIndexes"]
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
     queue_url = sqs.create_queue(QueueName=f"{table}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     clock = HandClock()
     store = AccountStore(dynamodb, table, clock, check_every=EVERY)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.accounts.login_desk import LoginDesk
-from chalicelib.accounts.logins import ANSWER_TIME, LIFE, WORKER_SILENCE, Login, LoginState, LoginStore
+from chalicelib.accounts.logins import LIFE, WORKER_SILENCE, Login, LoginState, LoginStore
 from chalicelib.accounts.store import AccountStore, Profile
 from chalicelib.clock import from_rfc3339, utc_now
 from chalicelib.errors import LoginConflict, LoginNotFound
 from chalicelib.sealing import Sealer
 from chalicelib.unsealing import Unsealer
+from chalicelib.verification import ANSWER_TIME
 from tests.conftest import ROOT, TEMPLATE
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib import aws
 from chalicelib.accounts.store import Profile
+from chalicelib.clock import to_rfc3339, utc_now
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import Submission, Task
 from container import browser as chromium
@@ -130,7 +131,7 @@ def _task(site: Site, title: str) -> Task:
     account = f"warm-{uuid.uuid4().hex[:8]}"
     worker().vault.seal(account, 1, site.log_in())
     worker().accounts.log_in(account, Profile(account, account, None), session_version=1)
-    now = "2026-11-21T00:00:00.000Z"
+    now = to_rfc3339(utc_now())
     submission = Submission(f"{site.origin}/media/demo.mp4", title, account)
     task = Task(str(uuid.uuid4()), State.QUEUED, submission, created_at=now, updated_at=now)
     worker().tasks().create(task)

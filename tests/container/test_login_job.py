@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.accounts.login_desk import LoginDesk
-from chalicelib.accounts.logins import ANSWER_TIME, LIFE, Login, LoginState, LoginStore
+from chalicelib.accounts.logins import LIFE, Login, LoginState, LoginStore
 from chalicelib.accounts.store import AccountStore
 from chalicelib.accounts.vault import Vault
 from chalicelib.clock import utc_now
@@ -20,6 +20,7 @@ from chalicelib.errors import LoginCanceled
 from chalicelib.sealing import Sealer
 from chalicelib.settings import Settings
 from chalicelib.unsealing import Unsealer
+from chalicelib.verification import ANSWER_TIME
 from container.douyin import act, verification
 from container.jobs import login as job
 from container.lease import PACE

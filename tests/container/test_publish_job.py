@@ -373,7 +373,7 @@ def _in_a_quarter(clock: Clock) -> datetime:
 
 
 def _queued(bench: Bench, submission: Submission, **members: Any) -> Task:
-    now = "2026-11-21T00:00:00.000Z"
+    now = to_rfc3339(utc_now())
     task = Task(str(uuid.uuid4()), State.QUEUED, submission, created_at=now, updated_at=now, **members)
     bench.store.create(task)
     return task

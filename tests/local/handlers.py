@@ -111,6 +111,8 @@ def consume(event: Any, context: Any) -> dict[str, Any]:
         if body.startswith("hold"):
             _wait_for(Path(os.environ["JOURNAL"] + ".go"))
         if body.startswith("shorten"):
+            if body == "shorten-when-told":
+                _wait_for(Path(os.environ["JOURNAL"] + ".go"))
             url = os.environ["QUEUE_URL"]
             boto3.client("sqs").change_message_visibility(
                 QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=1

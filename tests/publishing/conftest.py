@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -83,19 +82,8 @@ class Desk:
 
 @pytest.fixture
 def desk(cloud: Cloud) -> Desk:
-    name = f"t{uuid.uuid4().hex[:8]}"
+    name = cloud.table_like("TASKS_TABLE")
     dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
-    shipped = dynamodb.describe_table(TableName=cloud.variable("TASKS_TABLE"))["Table"]
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=shipped["KeySchema"],
-        AttributeDefinitions=shipped["AttributeDefinitions"],
-        GlobalSecondaryIndexes=[
-            {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
-            for index in shipped["GlobalSecondaryIndexes"]
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
     queue_url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     clock = HandClock()
     tasks = TaskStore(dynamodb, name, clock)

@@ -15,8 +15,8 @@ from chalicelib.clock import from_rfc3339, utc_now
 from chalicelib.errors import Fenced, VerificationTimeout
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
-from chalicelib.publishing.verification import masked
 from chalicelib.unsealing import Unsealer
+from chalicelib.verification import masked
 from container.jobs import claim as claims
 from container.jobs.claim import Claim
 from tests.publishing.support import LEASE, claim, intend

@@ -15,7 +15,7 @@ from tests.conftest import Api
 from tests.container.proxies import SocksProxy, proxy_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.container.proxies import ProxyServer
 
@@ -87,6 +87,18 @@ class Phone:
         answer.raise_for_status()
         content: dict[str, Any] = answer.json()
         return content
+
+
+@pytest.fixture
+def scenario(system: System) -> Iterator[Callable[..., None]]:
+    """Sets switches of the Douyin stand-in, for everybody or one `user`; all are put back afterwards."""
+    address = f"{system.douyin_origin}/admin/scenario"
+
+    def put(**switches: str | int) -> None:
+        requests.post(address, json=switches, timeout=30).raise_for_status()
+
+    yield put
+    requests.delete(address, timeout=30).raise_for_status()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from chalicelib.clock import from_rfc3339
 from tests.system.flows import log_in, outcome, submit, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local.system import System
     from tests.conftest import Api
@@ -27,17 +27,6 @@ def account(client: Api, phone: Phone) -> Iterator[str]:
     assert log_in(client, phone, "photographed", phone.users()[1]["uid"])["status"] == "success"
     yield "photographed"
     client.delete("/api/v1/accounts/photographed")
-
-
-@pytest.fixture
-def rejecting(system: System) -> Iterator[None]:
-    def switch(publish: str) -> None:
-        answer = requests.post(f"{system.douyin_origin}/admin/scenario", json={"publish": publish}, timeout=10)
-        answer.raise_for_status()
-
-    switch("rejected")
-    yield
-    switch("ok")
 
 
 def _evidence(client: Api, task_id: str) -> dict[str, Any]:
@@ -70,10 +59,10 @@ def test_a_reviewer_sees_the_form_and_the_timeline_names_its_picture(
     client.post(f"{path}/reject").raise_for_status()
 
 
-@pytest.mark.usefixtures("rejecting")
 def test_a_failed_step_comes_first_and_all_goes_with_the_account(
-    client: Api, system: System, account: str
+    client: Api, system: System, account: str, scenario: Callable[..., None]
 ) -> None:
+    scenario(publish="rejected")
     task = outcome(
         client,
         submit(

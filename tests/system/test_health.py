@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from chalicelib.accounts.store import storage_prefix
 from local.emulator import make_client
@@ -14,7 +13,7 @@ from tests.accounts.support import EventQueue, event_queue
 from tests.system.flows import log_in, outcome, submit, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from local.system import System
     from tests.conftest import Api
@@ -28,17 +27,6 @@ def user(phone: Phone) -> str:
     """Nobody else of this folder logs in with this phone's account."""
     uid: str = phone.users()[2]["uid"]
     return uid
-
-
-@pytest.fixture
-def scenario(system: System, user: str) -> Iterator[Callable[..., None]]:
-    def put(**switches: str | int) -> None:
-        requests.post(
-            f"{system.douyin_origin}/admin/scenario", json={"user": user, **switches}, timeout=10
-        ).raise_for_status()
-
-    yield put
-    put(user_info="ok", upload="ok")
 
 
 def told(system: System, name: str) -> EventQueue:

@@ -20,7 +20,7 @@ from container.points import LOGIN_POINTS
 from tests.system.flows import outcome, submit, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from local.system import System
@@ -68,18 +68,6 @@ class LoginPage:
 @pytest.fixture(scope="module")
 def user(phone: Phone) -> dict[str, Any]:
     return phone.users()[0]
-
-
-@pytest.fixture
-def scenario(system: System) -> Iterator[Callable[..., None]]:
-    """Sets the stand-in's switches; they are put back afterwards."""
-    address = f"{system.douyin_origin}/admin/scenario"
-
-    def put(**switches: str | int) -> None:
-        requests.post(address, json=switches, timeout=10).raise_for_status()
-
-    yield put
-    requests.delete(address, timeout=10).raise_for_status()
 
 
 @pytest.mark.parametrize(

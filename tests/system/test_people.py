@@ -10,35 +10,23 @@ import requests
 from tests.system.flows import log_in, outcome, submit, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from local.system import System
     from tests.conftest import Api
     from tests.system.conftest import Phone
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("user")]
 
 ACCOUNT = "人来帮忙"
 
 
 @pytest.fixture(scope="module")
 def user(client: Api, phone: Phone) -> str:
+    """Who is logged in as ACCOUNT."""
     uid: str = phone.users()[0]["uid"]
     assert log_in(client, phone, ACCOUNT, uid)["status"] == "success"
     return uid
-
-
-@pytest.fixture
-def scenario(system: System, user: str) -> Iterator[Callable[..., None]]:
-    """Sets the stand-in's switches for the user; they are put back afterwards."""
-
-    def put(**switches: str | int) -> None:
-        requests.post(
-            f"{system.douyin_origin}/admin/scenario", json={"user": user, **switches}, timeout=10
-        ).raise_for_status()
-
-    yield put
-    put(second_verification="off", publish="ok")
 
 
 def task_in(client: Api, task_id: str, *states: str) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from tests.container.support import VIDEO
 from tests.system.flows import log_in, outcome, submit, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-    from local.system import System
     from tests.conftest import Api
     from tests.system.conftest import Phone
 
@@ -25,21 +24,10 @@ _PARTS = 8
 _PART_SIZE = 5 * 1024 * 1024
 
 
-@pytest.fixture
-def slow_uploads(system: System) -> Iterator[None]:
-    def switch(upload: str) -> None:
-        answer = requests.post(f"{system.douyin_origin}/admin/scenario", json={"upload": upload}, timeout=10)
-        answer.raise_for_status()
-
-    switch("slow:700")
-    yield
-    switch("ok")
-
-
-@pytest.mark.usefixtures("slow_uploads")
 def test_percents_are_seen_while_the_upload_runs_and_the_cost_when_it_is_over(
-    client: Api, phone: Phone
+    client: Api, phone: Phone, scenario: Callable[..., None]
 ) -> None:
+    scenario(upload="slow:1000")
     assert log_in(client, phone, "slow_uploader", phone.users()[0]["uid"])["status"] == "success"
     task_id = submit(client, video_url=_upload_large(client), title="慢慢传", account_name="slow_uploader")
     seen: dict[int, None] = {}
@@ -57,7 +45,7 @@ def test_percents_are_seen_while_the_upload_runs_and_the_cost_when_it_is_over(
     assert len(percents) >= 3, percents
     assert percents == sorted(percents)
     assert min(percents) < 50
-    billed = until(lambda: outcome(client, task_id), lambda task: task["cost"] is not None, 10)
+    billed = until(lambda: outcome(client, task_id), lambda task: task["cost"] is not None)
     worked = sum(entry["duration_ms"] for entry in billed["timeline"] if entry["name"] == "wait_form") / 1000
     assert billed["cost"]["gb_seconds"] > 2 * worked  # at 2 GB, and there was more to do than to wait
     assert billed["cost"]["usd"] == pytest.approx(
