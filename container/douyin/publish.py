@@ -29,7 +29,7 @@ from chalicelib.errors import (
     VerificationRequired,
 )
 from container.douyin import cover, form, schedule, topics
-from container.douyin.act import ACTION_MS, find
+from container.douyin.act import ACTION_MS, at_rest, find, press
 from container.douyin.answer import PublishGate, item_id_of, refusal
 from container.douyin.declaration import CHOICES, Shooting, declare, is_declared
 from container.douyin.locators import POPOVER_OK, PUBLISH
@@ -260,7 +260,8 @@ class Publication:
         await cover.close_residual(self._page)
         refuse_challenges(await look(self._page))
         button = await find(self._page, PUBLISH)
-        await button.click(trial=True, timeout=ACTION_MS)
+        if not await at_rest(button):
+            await button.click(trial=True, timeout=ACTION_MS)
         return button
 
     async def _outcome(
@@ -482,5 +483,5 @@ async def _differences(
 async def _close_popover(popover: Locator) -> None:
     # What a handler raises reaches nobody; the step that the popover blocks will say so.
     with contextlib.suppress(PlaywrightError):
-        await popover.click(timeout=_POPOVER_MS)
+        await press(popover, timeout_ms=_POPOVER_MS)
         note("a popover about something new was closed")

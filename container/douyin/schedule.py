@@ -16,7 +16,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from chalicelib.clock import SHANGHAI, utc_now
 from chalicelib.errors import FormMismatch, PageChanged, PageTimeout, ScheduleTooNear
 from chalicelib.publishing.schedule import PLATFORM_EARLIEST, PLATFORM_LATEST
-from container.douyin.act import ACTION_MS, find, reaches
+from container.douyin.act import ACTION_MS, find, press, reaches
 from container.douyin.locators import (
     DATE_CELL,
     DATE_DEAD,
@@ -128,18 +128,18 @@ async def _by_panel(page: Page, field: Locator, wanted: str) -> None:
     panel = await _open_panel(page, field)
     titled = page.locator(f'[title="{day}"]')
     if not await reaches(DATE_CELL.on(panel).and_(titled), "visible", timeout_ms=_MONTH_MS):
-        await (await find(panel, DATE_NEXT_MONTH, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
+        await press(await find(panel, DATE_NEXT_MONTH, timeout_ms=_READ_MS), timeout_ms=_READ_MS)
     cell = await find(panel, DATE_CELL, which=lambda days: days.and_(titled), timeout_ms=_READ_MS)
     if await cell.and_(DATE_DEAD.on(panel, visible=False)).count():
         raise FormMismatch(f"The site does not let {day} be chosen.", field="schedule_time")
-    await cell.click(timeout=_READ_MS)
-    await (await find(panel, TIME_SWITCH, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
+    await press(cell, timeout_ms=_READ_MS)
+    await press(await find(panel, TIME_SWITCH, timeout_ms=_READ_MS), timeout_ms=_READ_MS)
     for target, value in zip((TIME_HOUR, TIME_MINUTE), time.split(":"), strict=True):
         wheel = await find(panel, target, timeout_ms=_READ_MS)
         # The chosen one carries its unit: 08时.
         line = re.compile(rf"^\s*{value}\s*[时分点]?\s*$")
-        await wheel.get_by_text(line).first.click(timeout=_READ_MS)
-    await (await find(panel, PANEL_CONFIRM, timeout_ms=_READ_MS)).click(timeout=_READ_MS)
+        await press(wheel.get_by_text(line).first, timeout_ms=_READ_MS)
+    await press(await find(panel, PANEL_CONFIRM, timeout_ms=_READ_MS), timeout_ms=_READ_MS)
 
 
 async def _by_typing(page: Page, field: Locator, wanted: str) -> None:
@@ -148,13 +148,13 @@ async def _by_typing(page: Page, field: Locator, wanted: str) -> None:
     await page.keyboard.insert_text(wanted)
     confirm = PANEL_CONFIRM.on(panel).first
     if await confirm.is_visible():
-        await confirm.click(timeout=_READ_MS)
+        await press(confirm, timeout_ms=_READ_MS)
     else:
         await field.press("Enter")
 
 
 async def _open_panel(page: Page, field: Locator) -> Locator:
-    await field.click(timeout=ACTION_MS)
+    await press(field)
     return await find(page, SCHEDULE_PANEL, timeout_ms=_READ_MS)
 
 
