@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from chalicelib.errors import FormMismatch, PageTimeout
+from chalicelib.errors import FormMismatch, PageChanged, PageTimeout
 from container.douyin.act import ACTION_MS, expect, find, reaches, until
 from container.douyin.form import clipped
 from container.douyin.locators import (
@@ -177,7 +177,7 @@ async def _choose(page: Page, tag: str, answered: Sequence[str]) -> list[str] | 
         if not await reaches(name, "visible", timeout_ms=_SETTLED_MS if answered else 0):
             break
         # Another list may take this one's place at any moment.
-        with contextlib.suppress(PageTimeout, PlaywrightTimeout):
+        with contextlib.suppress(PageChanged, PageTimeout, PlaywrightTimeout):
             item = await find(
                 page, SUGGESTION, which=lambda items: items.filter(has=named), timeout_ms=_SETTLED_MS
             )
