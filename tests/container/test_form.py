@@ -144,7 +144,7 @@ def test_words_in_the_description_prove_no_declaration(
     run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, dialog: str
 ) -> None:
     site.scenario(forgets="declaration", declaration=dialog)
-    monkeypatch.setattr(declaration, "_MENU_MS", 1_000)
+    monkeypatch.setattr(declaration, "_MENU_MS", 2_000)
     work = Work(
         VIDEO,
         "虚构演绎，仅供娱乐",
@@ -247,7 +247,7 @@ def test_own_footage_in_the_older_dialog_needs_a_place_and_a_date_that_it_takes(
     says: str,
 ) -> None:
     site.scenario(declaration="old", popovers="off")
-    monkeypatch.setattr(declaration, "_MENU_MS", 1_000)
+    monkeypatch.setattr(declaration, "_MENU_MS", 2_000)
     error = _error_at_fill(
         run, browser, site, Work(VIDEO, "自行拍摄", claim_type="自行拍摄", shooting=shooting)
     )
@@ -298,7 +298,7 @@ def test_a_cover_that_nobody_wants_is_the_recommended_one_or_none(
 def test_a_time_is_typed_where_the_panel_shows_no_wheels(
     run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "_READ_MS", 1_000)
+    monkeypatch.setattr(schedule, "_READ_MS", 2_000)
 
     notes = _publish(run, browser, site, Work(VIDEO, "手写时间", publish_at=_WHEN), script=_NO_WHEELS)
     assert any("by_panel failed" in note for note in notes)

@@ -73,7 +73,12 @@ def environment(
     variables = client_environment(cloud.endpoint)
     for function in cloud.functions.values():
         variables |= function.environment
+    # A queue of their own: on the shipped one lie messages of other tests.
+    queue = cloud.client("sqs").create_queue(
+        QueueName=f"q{uuid.uuid4().hex[:8]}.fifo", Attributes={"FifoQueue": "true"}
+    )
     variables |= {
+        "PUBLISH_QUEUE_URL": queue["QueueUrl"],
         "DOUYIN_ORIGIN": site.origin,
         "MEDIA_ALLOW_LOOPBACK": site.origin.removeprefix("http://"),
         "CHROMIUM_PATH": chromium_path,

@@ -100,7 +100,6 @@ def test_a_field_that_the_form_does_not_take_is_named(
 def test_a_topic_that_is_not_suggested_is_an_error(run: Run, browser: Browser, site: Site) -> None:
     site.scenario(topics="missing")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("container.douyin.topics._SETTLED_MS", 500)
         patch.setattr("container.douyin.topics._BY_BLANK_MS", 500)
         error = _refused_at_fill(run, browser, site, Work(VIDEO, "话题", tags=("没有",)))
     assert error.context == {"field": "tags", "step": "description"}

@@ -25,7 +25,7 @@ from chalicelib.errors import (
     SessionExpired,
 )
 from container.browser import open_page
-from container.douyin import act, ask, locators, schedule, session, topics, upload
+from container.douyin import act, ask, locators, schedule, session, upload
 from container.douyin.login import QrLogin, QrState
 from container.douyin.publish import Work
 from container.douyin.works import list_works
@@ -73,11 +73,8 @@ _DRIFTED = {"spaces", "wrappers", "tags"}
 
 
 @pytest.mark.parametrize("name", _PASSED)
-def test_a_work_with_every_field_gets_through(
-    run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_work_with_every_field_gets_through(run: Run, browser: Browser, site: Site, name: str) -> None:
     site.scenario(**_PASSED[name])
-    monkeypatch.setattr(topics, "_SETTLED_MS", 500)
 
     async def go() -> tuple[str | None, list[str]]:
         async with visit(browser, site) as visited:
@@ -314,7 +311,7 @@ def test_a_step_that_fails_on_the_way_to_the_login_page_is_a_session_that_is_ove
 def test_what_the_site_has_removed_is_a_page_that_has_changed(
     run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(act, "ACTION_MS", 1_500)
+    monkeypatch.setattr(act, "ACTION_MS", 6_000)
     site.scenario(drift="removed")
 
     async def go() -> PublisherError:
@@ -331,7 +328,7 @@ def test_what_the_site_has_removed_is_a_page_that_has_changed(
 def test_what_is_not_there_while_the_page_still_moves_is_late_not_gone(
     run: Run, browser: Browser, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(act, "ACTION_MS", 1_500)
+    monkeypatch.setattr(act, "ACTION_MS", 6_000)
     site.scenario(drift="removed")
 
     async def go() -> None:
