@@ -123,7 +123,7 @@ async def press(target: Locator, *, timeout_ms: float = ACTION_MS) -> None:
     for all that, and for two frames in any case. For what is looked at afterwards: nobody makes sure that the
     target still lies there when the click arrives.
     """
-    if await at_rest(target, timeout_ms=timeout_ms):
+    if await at_rest(target):
         try:
             await target.click(timeout=timeout_ms, force=True)
         except PlaywrightError as error:
@@ -134,9 +134,10 @@ async def press(target: Locator, *, timeout_ms: float = ACTION_MS) -> None:
     await target.click(timeout=timeout_ms)
 
 
-async def at_rest(target: Locator, *, timeout_ms: float = ACTION_MS) -> bool:
-    """Whether a click would reach the target: nothing moves, covers or disables it."""
-    return bool(await target.evaluate(_AT_REST, timeout=timeout_ms))
+async def at_rest(target: Locator) -> bool:
+    """Whether a click would reach the target now: it is there, and nothing moves, covers or disables it."""
+    # Not `evaluate`: that waits for a frame of its own.
+    return bool(await target.evaluate_all(_AT_REST))
 
 
 async def click_until(target: Locator, effect: Locator, purpose: str, *, state: State = "visible") -> None:
@@ -166,7 +167,8 @@ async def _change(page: Page, timeout_ms: float) -> bool:
 
 
 _AT_REST = """
-(node) => {
+([node]) => {
+  if (!node) return false;
   const hit = () => {
     const {left, top, width, height} = node.getBoundingClientRect();
     return width && height ? document.elementFromPoint(left + width / 2, top + height / 2) : null;
