@@ -34,8 +34,6 @@ from chalicelib.settings import settings
 if TYPE_CHECKING:
     from chalice.app import Response
 
-    from chalicelib.accounts.logins import Login
-
 routes = Routes(__name__, "logins")
 
 _LOGIN_ID = PathParameter(
