@@ -132,7 +132,7 @@ def refresh_articles(body: RefreshRequest) -> Response:
     requested = request_refresh(wiring.article_index(), channels, group_ids)
     run_id = None
     try:
-        run_id = wiring.run_starter().start(group_ids=group_ids, channel=body.channel)
+        run_id = wiring.run_starter().start(channel=body.channel)
     except CloudFailed:
         logger.exception("the articles wait for the next tick")
     answer = RefreshStarted(run_id=run_id, group_ids=group_ids, unknown=list(requested.unknown))

@@ -743,11 +743,31 @@ class NotificationTaken(AnswerModel):
     group_ids: list[str] = Field(description="The articles that will be looked at.")
 
 
+class SyncCounts(AnswerModel):
+    objects: int = Field(description="Committed to the live log so far.")
+    rows: int = Field(description="In them: every observation of an article.")
+    waiting: int = Field(description="Articles that are looked at next, as asked for; 100 may be more.")
+
+
+class SyncBackfill(AnswerModel):
+    name: str
+    caught_up: bool = Field(description="It has read the window to its end.")
+    state: dict[str, Any]
+
+
 class SyncChannel(AnswerModel):
     channel: str
-    state: dict[str, Any]
-    lag_seconds: float | None
-    runs: list[dict[str, Any]]
+    state: dict[str, Any] = Field(description="Of the live scan, as it is stored.")
+    lag_seconds: float | None = Field(description="Since the last run without an error.")
+    cursor_age_seconds: float | None = Field(
+        description="Since the scan was last known to be complete. The service keeps 14 days."
+    )
+    counts: SyncCounts
+    alarms: list[Literal["cursor_ageing", "cursor_expired"]] = Field(
+        description="`cursor_ageing` from 3 days of age, `cursor_expired` from 13: run a backfill then."
+    )
+    backfills: list[SyncBackfill]
+    runs: list[dict[str, Any]] = Field(description="The last ten of the past seven days, newest first.")
 
 
 class SyncAnswer(AnswerModel):

@@ -12,14 +12,19 @@ from chalicelib.api.models import (
     Notification,
     NotificationTaken,
     SyncAnswer,
+    SyncBackfill,
     SyncChannel,
+    SyncCounts,
     SyncRunRequest,
     SyncRunStarted,
 )
+from chalicelib.articles import health
+from chalicelib.articles.index import AT_ONCE
 from chalicelib.articles.notifications import changed_ids, verify
 from chalicelib.articles.reader import sync_status
 from chalicelib.articles.refresh import request_refresh
-from chalicelib.clock import utc_now
+from chalicelib.articles.state import backfill_names, load_state
+from chalicelib.clock import from_rfc3339, utc_now
 from chalicelib.errors import (
     ChannelNotFound,
     CloudFailed,
@@ -30,6 +35,8 @@ from chalicelib.errors import (
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chalice.app import Response
 
 logger = logging.getLogger(__name__)
@@ -38,13 +45,14 @@ routes = Routes(__name__, "sync")
 
 # Some thousand articles, whatever else a notification says of each.
 _MAX_NOTIFICATION_BYTES = 1024 * 1024
+_MAX_WAITING = 100
 
 
 @routes.operation("GET", "/api/v1/sync", answer=SyncAnswer)
 def get_sync() -> SyncAnswer:
     """See how the content sync stands.
 
-    One entry a channel: its cursor state, the seconds since its last success, and its last runs, newest first.
+    One entry a channel: its cursor and how old it is, what is committed, alarms, backfills and the last runs.
     """
     return SyncAnswer(data=[_channel(name) for name in settings.volc_channels])
 
@@ -68,7 +76,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     channels = wiring.channels(body.channel)
     if body.group_ids:
         request_refresh(wiring.article_index(), channels, body.group_ids)
-    run_id = wiring.run_starter().start(channel=body.channel, backfill=body.backfill, group_ids=body.group_ids)
+    run_id = wiring.run_starter().start(channel=body.channel, backfill=body.backfill)
     return respond(SyncRunStarted(run_id=run_id), status=202)
 
 
@@ -118,9 +126,25 @@ def _verify(headers: dict[str, str], raw: bytes) -> None:
 
 def _channel(name: str) -> SyncChannel:
     status = sync_status(aws.s3(), settings.content_bucket, name)
+    age = health.lag(status.state, utc_now())
     return SyncChannel(
         channel=name,
         state=status.state.to_dict(),
         lag_seconds=status.lag_seconds,
+        cursor_age_seconds=None if age is None else age.total_seconds(),
+        counts=SyncCounts(
+            objects=status.state.objects,
+            rows=status.state.rows,
+            waiting=len(wiring.article_index().due(name, from_rfc3339(AT_ONCE), _MAX_WAITING)),
+        ),
+        alarms=[status.alarm] if status.alarm else [],
+        backfills=list(_backfills(name)),
         runs=[run.to_dict() for run in status.runs],
     )
+
+
+def _backfills(channel: str) -> Iterator[SyncBackfill]:
+    store = wiring.content_store()
+    for name in backfill_names(store, channel):
+        state = load_state(store, channel, name).state
+        yield SyncBackfill(name=name, caught_up=state.caught_up_at is not None, state=state.to_dict())

@@ -6,11 +6,14 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.clock import utc_now
+from chalicelib.articles.runs import RunSummary, save_run
+from chalicelib.articles.state import CursorState, commit_state, create_state, load_state
+from chalicelib.clock import to_rfc3339, utc_now
 from local.standins.volcengine.notifications import Notifier
 from tests.api.conftest import CALLBACK_SECRET, CHANNELS
 
@@ -49,6 +52,8 @@ def settle(shelf: Shelf) -> None:
     """Answers every request that waits, as a run does."""
     for channel in CHANNELS:
         for entry in shelf.index.due(channel, utc_now(), 1000):
+            if entry.op == "takedown":
+                shelf.index.purged(entry)
             shelf.index.checked(entry, None)
 
 
@@ -59,7 +64,7 @@ def settle(shelf: Shelf) -> None:
         ({}, {}),
         ({"channel": FIRST}, {"channel": FIRST}),
         ({"backfill": "november"}, {"backfill": "november"}),
-        ({"group_ids": ["7001"], "channel": SECOND}, {"group_ids": ["7001"], "channel": SECOND}),
+        ({"group_ids": ["7001"], "channel": SECOND}, {"channel": SECOND}),
     ],
 )
 def test_a_run_is_started_as_asked(
@@ -89,6 +94,33 @@ def test_a_run_that_makes_no_sense_is_not_started(
 ) -> None:
     assert content_api.post("/api/v1/sync/run", body).status_code == status
     assert functions.events == []
+
+
+def test_the_sync_tells_how_each_channel_stands(
+    content_api: Api, shelf: Shelf, new_id: Callable[[], str]
+) -> None:
+    settle(shelf)
+    group_id = new_id()
+    shelf.index.request_refresh(SECOND, [group_id], utc_now())
+    long_ago = to_rfc3339(utc_now() - timedelta(days=5))
+    state = CursorState(SECOND, cursor="7", objects=2, rows=9, caught_up_at=long_ago, last_success_at=long_ago)
+    commit_state(shelf.store, state, load_state(shelf.store, SECOND).etag)
+    create_state(shelf.store, SECOND, "november", utc_now())
+    save_run(shelf.store, RunSummary("run", SECOND, "failed", to_rfc3339(utc_now()), "", ""))
+
+    first, second = content_api.get("/api/v1/sync").json()["data"]
+
+    assert (first["channel"], first["cursor_age_seconds"], first["alarms"], first["runs"]) == (
+        FIRST,
+        None,
+        [],
+        [],
+    )
+    assert second["counts"] == {"objects": 2, "rows": 9, "waiting": 1}
+    assert second["cursor_age_seconds"] == pytest.approx(5 * 86400, abs=3600)
+    assert second["alarms"] == ["cursor_ageing"]
+    assert [(one["name"], one["caught_up"]) for one in second["backfills"]] == [("november", False)]
+    assert [(run["run_id"], run["status"]) for run in second["runs"]] == [("run", "failed")]
 
 
 def test_a_function_that_cannot_be_started_is_told_as_worth_another_try(
