@@ -42,6 +42,11 @@ class Settings:
         return self._required("LOGINS_TABLE")
 
     @property
+    def articles_table(self) -> str:
+        """The index of the synced articles."""
+        return self._required("ARTICLES_TABLE")
+
+    @property
     def publish_queue_url(self) -> str:
         return self._required("PUBLISH_QUEUE_URL")
 

@@ -5,23 +5,38 @@ from uuid import uuid4
 
 import pytest
 
-from local.emulator import make_client, running_emulator
-from tests.articles.support import Lake, Upstream
+from tests.articles.support import Lake, Upstream, make_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+
+    from chalicelib.articles.index import ArticleIndex
+    from tests.conftest import Cloud
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Client]:
+def s3(cloud: Cloud) -> Iterator[S3Client]:
     """A client of an emulated S3 in a child process, spoken to over the wire."""
-    with running_emulator(tmp_path_factory.mktemp("s3")) as endpoint:
-        client = make_client("s3", endpoint)
-        yield client
-        client.close()
+    client = cloud.client("s3")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def dynamodb(cloud: Cloud) -> Iterator[DynamoDBClient]:
+    client = cloud.client("dynamodb")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def index(cloud: Cloud, dynamodb: DynamoDBClient) -> ArticleIndex:
+    """The index in a table of its own, made as the shipped one is."""
+    return make_index(dynamodb, shipped=cloud.variable("ARTICLES_TABLE"))
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
+from uuid import uuid4
 
 import requests
 import uvicorn
 
 from chalicelib.articles.client import ContentClient
+from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
 from chalicelib.articles.signer import Credentials
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.articles.runs import RunSummary
@@ -114,6 +117,27 @@ class Upstream:
         response = self.session.request(method, f"{self.url}/admin/{path}", json=body, timeout=10)
         response.raise_for_status()
         return response.json()
+
+
+def make_index(dynamodb: DynamoDBClient, *, shipped: str) -> ArticleIndex:
+    """An index in a new table with the keys and indexes of the table `shipped`."""
+    described = dynamodb.describe_table(TableName=shipped)["Table"]
+    name = f"articles-{uuid4().hex}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=described["KeySchema"],
+        AttributeDefinitions=described["AttributeDefinitions"],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index["IndexName"],
+                "KeySchema": index["KeySchema"],
+                "Projection": index["Projection"],
+            }
+            for index in described["GlobalSecondaryIndexes"]
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return ArticleIndex(dynamodb, name)
 
 
 class Lake:

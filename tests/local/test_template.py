@@ -81,7 +81,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
         "api_handler": (29, 1024, None),
         "login": (630, 2048, None),
         "publish": (900, 2048, None),
-        "scan": (280, 512, 1),
+        "scan": (280, 1024, 1),
         "sweep": (55, 512, None),
     }
     source = specs["publish"].event_source
