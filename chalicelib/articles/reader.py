@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from heapq import merge
 from typing import TYPE_CHECKING
 
-from chalicelib.articles.changelog import Row, article_prefix, parse_seq, read_rows
+from chalicelib.articles.changelog import Row, article_prefix, parse_day, parse_span, read_rows
 from chalicelib.articles.runs import RunSummary, runs_prefix
-from chalicelib.articles.state import CursorState, load_state
+from chalicelib.articles.state import LIVE, CursorState, backfill_names, load_state
 from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, from_rfc3339, utc_now
 
@@ -52,13 +55,77 @@ def sync_status(
     return SyncStatus(state=state, runs=_last_runs(store, channel, runs, now), lag_seconds=lag)
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log of a channel. Its keys begin with `prefix`; what has a sequence number from `end` on is not
+    committed.
+    """
+
+    name: str
+    prefix: str
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogObject:
+    """An object of a log as read. Of its rows, those up to the sequence number `after` were in another one."""
+
+    key: str
+    content: bytes
+    after: int
+
+    def lines(self) -> Iterator[bytes]:
+        with gzip.GzipFile(fileobj=io.BytesIO(self.content)) as lines:
+            yield from lines
+
+    def rows(self) -> Iterator[Row]:
+        return (row for row in read_rows(self.content) if row.seq > self.after)
+
+
+def channel_logs(store: Store, channel: str) -> list[Log]:
+    """The channel's logs as they are committed now: the live one, then its backfills."""
+    return [
+        Log(name, article_prefix(store.prefix, channel, name), load_state(store, channel, name).state.seq)
+        for name in (LIVE, *backfill_names(store, channel))
+    ]
+
+
+def iter_objects(store: Store, log: Log) -> Iterator[LogObject]:
+    """The committed objects of a log, in its order. Each row is in one of them, compacted or not, even while
+    objects are being compacted.
+    """
+    after, day, done = log.prefix, "", 0
+    while after:
+        listed, after = store.keys(log.prefix, after=after), ""
+        for key in listed:
+            first, last = parse_span(key)
+            if parse_day(key) != day:
+                # A compacted object holds rows of its own day only; another day begins anew.
+                day, done = parse_day(key), 0
+            if last <= done or first >= log.end:
+                continue
+            found = store.get(key)
+            if found is None:
+                # Compacted since it was listed: its rows are in an object of the same day that was not.
+                after = f"{log.prefix}dt={day}/"
+                break
+            yield LogObject(key, found[0], done)
+            done = last
+
+
 def iter_rows(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> Iterator[Row]:
-    """Every committed row of the channel's log, in the order of the log. Raises botocore's errors."""
+    """Every committed row of the channel's logs, by (observed_at, seq, pos).
+
+    One object of each log is in memory at a time, compressed. Rows of one log stay in its order even where its
+    clock went back. Raises botocore's errors.
+    """
     store = Store(s3, bucket, prefix)
-    state = load_state(store, channel).state
-    for key in store.keys(article_prefix(store.prefix, channel)):
-        if parse_seq(key) < state.seq and (found := store.get(key)):
-            yield from read_rows(found[0])
+    return merge(*(_log_rows(store, log) for log in channel_logs(store, channel)), key=version)
+
+
+def version(row: Row) -> tuple[str, int, int]:
+    """Of two rows of an article, the one with the greater version is its newer state."""
+    return row.observed_at, row.seq, row.pos
 
 
 def latest_articles(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> dict[str, Row]:
@@ -69,9 +136,25 @@ def latest_articles(s3: S3Client, bucket: str, channel: str, *, prefix: str = ""
     latest: dict[str, Row] = {}
     for row in iter_rows(s3, bucket, channel, prefix=prefix):
         known = latest.get(row.group_id)
-        if known is None or (row.seq, row.pos) > (known.seq, known.pos):
+        if known is None or version(row) > version(known):
             latest[row.group_id] = row
     return {group_id: row for group_id, row in latest.items() if row.op == "upsert"}
+
+
+def find_row(store: Store, key: str, seq: int, pos: int) -> Row | None:
+    """The row `(seq, pos)` of the object `key`, compacted or not; None where it is not there."""
+    found = store.get(key)
+    if found is None:
+        return None
+    mark = f',"seq":{seq},"pos":{pos},'.encode()
+    lines = LogObject(key, found[0], 0).lines()
+    rows = (Row.from_line(line) for line in lines if mark in line)
+    return next((row for row in rows if (row.seq, row.pos) == (seq, pos)), None)
+
+
+def _log_rows(store: Store, log: Log) -> Iterator[Row]:
+    for item in iter_objects(store, log):
+        yield from item.rows()
 
 
 def _last_runs(store: Store, channel: str, count: int, now: datetime) -> tuple[RunSummary, ...]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from chalicelib.articles.store import Store
 
 VERSION = 1
+LIVE = "live"
+"""The name of the scan that goes on for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class CursorState:
     """
 
     utm_source: str
+    name: str = LIVE
     cursor: str = ""
     seq: int = 1
     last_key: str = ""
@@ -55,17 +58,24 @@ class Stored:
     etag: str | None
 
 
-def state_key(prefix: str, utm_source: str) -> str:
-    return f"{prefix}state/utm_source={quote(utm_source, safe='')}.json"
+def state_key(prefix: str, utm_source: str, name: str = LIVE) -> str:
+    channel = f"{prefix}state/utm_source={quote(utm_source, safe='')}"
+    return f"{channel}.json" if name == LIVE else f"{channel}/name={name}.json"
 
 
-def load_state(store: Store, utm_source: str) -> Stored:
-    """The channel's state; a fresh one if it was never written."""
-    found = store.get_json(state_key(store.prefix, utm_source))
+def load_state(store: Store, utm_source: str, name: str = LIVE) -> Stored:
+    """The state of that name; a fresh one if it was never written."""
+    found = store.get_json(state_key(store.prefix, utm_source, name))
     if found is None:
-        return Stored(CursorState(utm_source), None)
+        return Stored(CursorState(utm_source, name), None)
     value, etag = found
     return Stored(CursorState.from_dict(value), etag)
+
+
+def backfill_names(store: Store, utm_source: str) -> list[str]:
+    """The names of the channel's states beside the live one."""
+    prefix = state_key(store.prefix, utm_source).removesuffix(".json") + "/name="
+    return [key.removeprefix(prefix).removesuffix(".json") for key in store.keys(prefix)]
 
 
 def commit_state(store: Store, state: CursorState, etag: str | None) -> Stored:
@@ -73,7 +83,7 @@ def commit_state(store: Store, state: CursorState, etag: str | None) -> Stored:
 
     Raises CursorConflict if another run has moved the channel meanwhile.
     """
-    key = state_key(store.prefix, state.utm_source)
+    key = state_key(store.prefix, state.utm_source, state.name)
     body = encode_json(state.to_dict())
     try:
         return Stored(state, store.put_if(key, body, etag=etag, content_type="application/json"))

@@ -15,6 +15,7 @@ import sqlglot
 from chalicelib.articles.changelog import Row, article_key, content_sha256
 from local.template import load_template
 from tests.articles.support import CHANNEL, Lake, Upstream
+from tests.articles.views import ATHENA, by_athena, by_duckdb, download
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     from chalicelib.articles.client import ContentClient, Page
 
 ROOT = Path(__file__).resolve().parents[2]
-SQL = ROOT / "chalicelib" / "articles" / "sql"
-DUCKDB = (SQL / "latest.duckdb.sql").read_text()
-ATHENA = (SQL / "latest.athena.sql").read_text()
-
-# What the tables of the template are to Athena, said to DuckDB.
-TEXT_TABLE = """
-    CREATE VIEW {name} AS
-    SELECT * FROM read_csv(
-        '{folder}/{name}/**/*.jsonl.gz', columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false,
-        delim = E'\\x01', quote = '', escape = '', hive_partitioning = true
-    )
-"""
-EMPTY_TABLE = "CREATE TABLE {name} (utm_source VARCHAR, line VARCHAR)"
 
 
 class Novel:
@@ -63,13 +51,6 @@ class Novel:
         return page
 
 
-def download(lake: Lake, folder: Path) -> None:
-    for key in lake.keys(""):
-        path = folder / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read())
-
-
 def add_object(folder: Path, seq: int, *rows: dict[str, Any], prefix: str = "", channel: str = CHANNEL) -> None:
     """Rows of later observations, as the sync writes them."""
     lines = []
@@ -90,29 +71,6 @@ def add_object(folder: Path, seq: int, *rows: dict[str, Any], prefix: str = "", 
     path = folder / article_key(prefix, channel, "2026-11-22", seq)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(b"".join(lines)))
-
-
-def by_duckdb(folder: Path) -> list[dict[str, Any]]:
-    with duckdb.connect() as connection:
-        connection.execute("SET VARIABLE lake = ?", [str(folder)])
-        connection.execute(DUCKDB)
-        return rows_of(connection)
-
-
-def by_athena(folder: Path) -> list[dict[str, Any]]:
-    (statement,) = sqlglot.transpile(ATHENA, read="athena", write="duckdb")
-    with duckdb.connect() as connection:
-        for name in ("articles", "backfill"):
-            table = TEXT_TABLE if (folder / name).exists() else EMPTY_TABLE
-            connection.execute(table.format(name=name, folder=folder))
-        connection.execute(statement)
-        return rows_of(connection)
-
-
-def rows_of(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    found = connection.execute("SELECT * FROM articles_latest ORDER BY utm_source, group_id")
-    names = [column[0] for column in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 by_engine = pytest.mark.parametrize("latest", [by_duckdb, by_athena])
