@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint
@@ -14,6 +15,8 @@ from chalicelib.settings import settings
 
 if TYPE_CHECKING:
     from chalice.app import CloudWatchEvent
+
+    from chalicelib.articles.client import ContentClient
 
 jobs = Blueprint(__name__)
 
@@ -51,16 +54,10 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
     A channel that fails does not keep the others from their turn; the failure is in its run record. The detail
     of the event may carry a `run_id`: `POST /api/v1/sync/run` gave it to its caller.
     """
-    from chalicelib.articles.client import ContentClient
     from chalicelib.articles.runs import new_run_id
     from chalicelib.articles.scan import run_scan
-    from chalicelib.articles.signer import Credentials
 
-    client = ContentClient(
-        settings.volc_endpoint,
-        Credentials(settings.volc_access_key, settings.volc_secret_key, settings.volc_session_token),
-        settings.volc_region,
-    )
+    client = _content_client()
     run_id = event.detail.get("run_id") or new_run_id(utc_now())
     context: Any = event.context
     outcomes: dict[str, str] = {}
@@ -79,3 +76,18 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
             logger.exception("the sync of %s failed", channel)
             outcomes[channel] = error.code
     return {"run_id": run_id, "channels": outcomes}
+
+
+@cache
+def _content_client() -> ContentClient:
+    """One a process: the account's pace, its connection, its keys and the time of the service go on with it."""
+    from chalicelib.articles.client import ContentClient
+    from chalicelib.articles.credentials import SecretCache, read_secret
+
+    secrets = SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return ContentClient(
+        settings.volc_endpoint,
+        secrets.current().credentials,
+        settings.volc_region,
+        renew=lambda: secrets.renewed().credentials,
+    )

@@ -7,6 +7,7 @@ not exist yet (`chalice package` imports the app), and a function needs only the
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DOUYIN_ORIGIN = "https://creator.douyin.com"
 VOLC_ENDPOINT = "https://mercury.volcengineapi.com"
+
+_CREDENTIALS = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
 
 
 class Settings:
@@ -153,16 +156,31 @@ class Settings:
         return self._origin("VOLC_ENDPOINT", VOLC_ENDPOINT)
 
     @property
+    def volc_credentials(self) -> str:
+        """Where the keys are kept (chalicelib/articles/credentials.py); empty where the next four hold them."""
+        value = self._environment.get("VOLC_CREDENTIALS", "")
+        if value and not _CREDENTIALS.fullmatch(value):
+            raise ConfigurationError(
+                "VOLC_CREDENTIALS must be the ARN of a secret of Secrets Manager, or ssm:/path of a parameter."
+            )
+        return value
+
+    @property
     def volc_access_key(self) -> str:
-        return self._required("VOLC_ACCESS_KEY")
+        return self._environment.get("VOLC_ACCESS_KEY", "")
 
     @property
     def volc_secret_key(self) -> str:
-        return self._required("VOLC_SECRET_KEY")
+        return self._environment.get("VOLC_SECRET_KEY", "")
 
     @property
-    def volc_session_token(self) -> str | None:
-        return self._environment.get("VOLC_SESSION_TOKEN") or None
+    def volc_session_token(self) -> str:
+        return self._environment.get("VOLC_SESSION_TOKEN", "")
+
+    @property
+    def volc_callback_secret(self) -> str:
+        """What the content service signs its notifications with."""
+        return self._environment.get("VOLC_CALLBACK_SECRET", "")
 
     @property
     def volc_region(self) -> str:

@@ -13,12 +13,17 @@ DEFAULT_PORT = 8989
 
 @dataclass(frozen=True, slots=True)
 class Volcengine:
-    """The real content service: an endpoint with the keys of an account."""
+    """The real content service: an endpoint with the keys of an account.
+
+    `session_token` comes with temporary keys; `callback_secret` signs the service's notifications.
+    """
 
     endpoint: str
     access_key: str
     secret_key: str = field(repr=False)
     utm_sources: str
+    session_token: str = field(default="", repr=False)
+    callback_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         metavar="URL",
         default=environment("VOLC_ENDPOINT"),
         help="the real content service instead of the stand-in: https://mercury.volcengineapi.com "
-        "(VOLC_ENDPOINT)",
+        "(VOLC_ENDPOINT). VOLC_SESSION_TOKEN and VOLC_CALLBACK_SECRET come from the environment alone",
     )
     parser.add_argument("--volc-access-key", metavar="KEY", default=environment("VOLC_ACCESS_KEY"))
     parser.add_argument(
@@ -101,7 +106,12 @@ def parse(arguments: list[str] | None = None) -> Options:
                 "(or VOLC_ACCESS_KEY, VOLC_SECRET_KEY and VOLC_UTM_SOURCES)"
             )
         volcengine = Volcengine(
-            given.volc_endpoint, given.volc_access_key, given.volc_secret_key, given.utm_source
+            given.volc_endpoint,
+            given.volc_access_key,
+            given.volc_secret_key,
+            given.utm_source,
+            session_token=environment("VOLC_SESSION_TOKEN", ""),
+            callback_secret=environment("VOLC_CALLBACK_SECRET", ""),
         )
     return Options(
         port=given.port,

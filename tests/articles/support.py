@@ -12,10 +12,10 @@ import requests
 import uvicorn
 
 from chalicelib.articles.client import ContentClient
+from chalicelib.articles.credentials import Credentials
 from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
-from chalicelib.articles.signer import Credentials
 from local.standins.serving import listen
 from local.standins.volcengine.app import build_app
 from local.standins.volcengine.catalogue import Catalogue
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
@@ -65,21 +66,36 @@ class VirtualClock:
 class Upstream:
     """The stand-in, served by a thread over a real socket, on a virtual clock shared with its clients."""
 
-    def __init__(self, directory: Path, *, articles: int, session_token: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        articles: int,
+        secret_key: str = SECRET_KEY,
+        session_token: str | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.catalogue = Catalogue(
             directory, utm_source=CHANNEL, count=articles, now=self.clock.now(), span=timedelta(days=2)
         )
         app = build_app(
             self.catalogue,
-            Account(ACCESS_KEY, SECRET_KEY, session_token),
+            Account(ACCESS_KEY, secret_key, session_token),
             now=self.clock.now,
             monotonic=self.clock.monotonic,
         )
+        self.sent: list[bytes] = []
+        """Every request as it came: path, query, headers and body."""
         self._listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._server = uvicorn.Server(
-            uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=0)
+            uvicorn.Config(
+                self._recording(app),
+                log_level="critical",
+                lifespan="off",
+                timeout_graceful_shutdown=0,
+                date_header=False,
+            )
         )
         # The listener already queues connections, so nobody needs to wait for the thread.
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
@@ -95,15 +111,32 @@ class Upstream:
         self._server.should_exit = True
         self._thread.join()
 
+    def _recording(self, app: ASGIApp) -> ASGIApp:
+        async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+            head = b"\n".join(b"%s: %s" % header for header in scope["headers"])
+            parts = [scope["raw_path"], b"?", scope["query_string"], b"\n", head, b"\n"]
+
+            async def heard() -> Message:
+                message = await receive()
+                parts.append(message.get("body", b""))
+                return message
+
+            await app(scope, heard, send)
+            self.sent.append(b"".join(parts))
+
+        return recorded
+
     def client(self, credentials: Credentials | None = None, **options: Any) -> ContentClient:
         return ContentClient(
             self.url,
             credentials or Credentials(ACCESS_KEY, SECRET_KEY),
             session=self.session,
-            clock=self.clock.now,
-            monotonic=self.clock.monotonic,
-            sleep=self.clock.sleep,
-            **options,
+            **{
+                "clock": self.clock.now,
+                "monotonic": self.clock.monotonic,
+                "sleep": self.clock.sleep,
+                **options,
+            },
         )
 
     def scannable(self) -> list[str]:

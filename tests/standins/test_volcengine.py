@@ -16,7 +16,8 @@ import pytest
 import requests
 
 from chalicelib.articles.client import ContentClient
-from chalicelib.articles.signer import Credentials, VolcengineAuth
+from chalicelib.articles.credentials import Credentials
+from chalicelib.articles.signer import VolcengineAuth
 from local.processes import ChildProcess, clean_environment
 from local.standins.volcengine.catalogue import Catalogue
 from local.standins.volcengine.errors import ApiError

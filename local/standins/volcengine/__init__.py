@@ -12,6 +12,7 @@ decided here and marked as such.
     POST /admin/articles {"count": 5}                     sync more
     POST /admin/articles/{id}/takedown · unavailable · available · change
     POST · GET · DELETE /admin/faults                     {"kind": "throttle429", "count": 3}, see faults.py
+    POST /admin/notifications {"url", "group_ids"}        push a signed 内容变更通知; tells what came back
     GET  /admin/requests                                  counts since the start
 
 The admin routes are not signed. The server listens on loopback only.

@@ -9,22 +9,26 @@ import secrets
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.standins.volcengine.errors import ApiError
 from local.standins.volcengine.faults import PAGE_KINDS, Faults
 from local.standins.volcengine.limits import FlowLimit
+from local.standins.volcengine.notifications import Notifier
 from local.standins.volcengine.signature import DEFAULT_REGION, SERVICE, Account, RawRequest, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from local.standins.volcengine.catalogue import Catalogue, State
     from local.standins.volcengine.faults import Fault
@@ -51,9 +55,13 @@ def build_app(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The ASGI application. `now` dates and `monotonic` paces; tests pass clocks of their own."""
-    upstream = _Upstream(catalogue, account, now=now, monotonic=monotonic)
+    """The ASGI application. `now` dates and `monotonic` paces; tests pass clocks of their own. It sends its own
+    `Date`: the server must not.
+    """
+    notifier = Notifier(account.callback_secret, catalogue.utm_source, now)
+    upstream = _Upstream(catalogue, account, notifier, now=now, monotonic=monotonic)
     return Starlette(
+        middleware=[Middleware(_Dated, now=now)],
         routes=[
             Route("/", upstream.call, methods=["GET", "POST", "PUT", "DELETE"]),
             Route("/admin/articles", upstream.list_articles, methods=["GET"]),
@@ -62,9 +70,27 @@ def build_app(
             Route("/admin/faults", upstream.list_faults, methods=["GET"]),
             Route("/admin/faults", upstream.add_fault, methods=["POST"]),
             Route("/admin/faults", upstream.clear_faults, methods=["DELETE"]),
+            Route("/admin/notifications", upstream.notify, methods=["POST"]),
             Route("/admin/requests", upstream.count_requests, methods=["GET"]),
-        ]
+        ],
     )
+
+
+class _Dated:
+    """Answers carry the time of the stand-in's own clock, as RFC 9110 asks."""
+
+    def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
+        self._app = app
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._now().astimezone(UTC), usegmt=True).encode()
+                message["headers"] = [*message.get("headers", ()), (b"date", date)]
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 class _Upstream:
@@ -72,11 +98,13 @@ class _Upstream:
         self,
         catalogue: Catalogue,
         account: Account,
+        notifier: Notifier,
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._catalogue = catalogue
+        self._notifier = notifier
         self._account = account
         self._now = now
         self._monotonic = monotonic
@@ -210,6 +238,15 @@ class _Upstream:
         except KeyError:
             return JSONResponse({"error": f"There is no article {group_id}."}, 404)
         return JSONResponse({"group_id": group_id, "done": verb})
+
+    async def notify(self, request: Request) -> Response:
+        value = await _json(request)
+        match value:
+            case {"url": str(url), "group_ids": [*ids]} if all(isinstance(group_id, str) for group_id in ids):
+                status, body = await run_in_threadpool(self._notifier.push, url, ids)
+                return JSONResponse({"status": status, "body": body})
+            case _:
+                return _refuse("url and group_ids are needed.")
 
     async def list_faults(self, _: Request) -> Response:
         return JSONResponse({"faults": self._faults.pending()})
