@@ -21,7 +21,6 @@ import io
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -44,7 +43,6 @@ MAX_BYTES = 16 * 1024 * 1024
 """Of the objects that are made one: some 50,000 articles. One is looked up in it in less than a second."""
 
 _GZIP_LEVEL = 6
-_ROWS_AT_A_TIME = 3_000
 
 
 class RowSink(Protocol):
@@ -94,9 +92,10 @@ def compact_day(
     return list(_Compactor(store, index, channel, log, day, clock).run(max_bytes))
 
 
-def compacted_days(store: Store, log: Log) -> list[str]:
-    """The days of the log, in order."""
-    return sorted({parse_day(key) for key in store.keys(log.prefix)})
+def days_over(store: Store, log: Log, clock: Clock = utc_now) -> list[str]:
+    """The days of the log that can be compacted, in order."""
+    today = to_rfc3339(clock())[:10]
+    return sorted({day for key in store.keys(log.prefix) if (day := parse_day(key)) < today})
 
 
 class _Compactor:
@@ -132,7 +131,7 @@ class _Compactor:
             filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=buffer, mtime=0
         ) as target:
             for part in group:
-                for line in LogObject(part.key, self._content(part.key), 0).lines():
+                for line in LogObject(part.key, self._content(part.key), after=0).lines():
                     target.write(line)
                     rows += 1
         # Where the last original's cursor is known, a lost state can be rebuilt from this object as well.
@@ -147,7 +146,7 @@ class _Compactor:
     def _settle(self, key: str, covered: Sequence[_Part]) -> Compaction:
         """Steps 2 to 4, each of which may have been done before."""
         rows: Counter[int] = Counter()
-        for chunk in _chunks(read_rows(self._content(key))):
+        for chunk in LogObject(key, self._content(key), after=0).chunks():
             self._index.put_rows(self._channel, key, chunk)
             rows.update(row.seq for row in chunk)
         for part in covered:
@@ -195,9 +194,3 @@ def _groups(parts: Sequence[_Part], max_bytes: int) -> Iterator[list[_Part]]:
         group = [part]
     if len(group) > 1:
         yield group
-
-
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    rows = iter(rows)
-    while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
-        yield chunk

@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.articles.changelog import Row, article_prefix, parse_day, parse_span, read_rows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _DAYS_OF_RUNS = 7
+_ROWS_AT_A_TIME = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +59,15 @@ def sync_status(
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One log of a channel. Its keys begin with `prefix`; what has a sequence number from `end` on is not
-    committed.
+    """One log of a channel. Its keys begin with `prefix`.
+
+    `rows` are committed; what has a sequence number from `end` on is not.
     """
 
     name: str
     prefix: str
     end: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,20 @@ class LogObject:
     def rows(self) -> Iterator[Row]:
         return (row for row in read_rows(self.content) if row.seq > self.after)
 
+    def chunks(self) -> Iterator[list[Row]]:
+        """The rows, so many at a time as fit into memory with their articles."""
+        rows = self.rows()
+        while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
+            yield chunk
+
 
 def channel_logs(store: Store, channel: str) -> list[Log]:
     """The channel's logs as they are committed now: the live one, then its backfills."""
-    return [
-        Log(name, article_prefix(store.prefix, channel, name), load_state(store, channel, name).state.seq)
-        for name in (LIVE, *backfill_names(store, channel))
-    ]
+    logs = []
+    for name in (LIVE, *backfill_names(store, channel)):
+        state = load_state(store, channel, name).state
+        logs.append(Log(name, article_prefix(store.prefix, channel, name), state.seq, state.rows))
+    return logs
 
 
 def iter_objects(store: Store, log: Log) -> Iterator[LogObject]:
@@ -139,17 +150,6 @@ def latest_articles(s3: S3Client, bucket: str, channel: str, *, prefix: str = ""
         if known is None or version(row) > version(known):
             latest[row.group_id] = row
     return {group_id: row for group_id, row in latest.items() if row.op == "upsert"}
-
-
-def find_row(store: Store, key: str, seq: int, pos: int) -> Row | None:
-    """The row `(seq, pos)` of the object `key`, compacted or not; None where it is not there."""
-    found = store.get(key)
-    if found is None:
-        return None
-    mark = f',"seq":{seq},"pos":{pos},'.encode()
-    lines = LogObject(key, found[0], 0).lines()
-    rows = (Row.from_line(line) for line in lines if mark in line)
-    return next((row for row in rows if (row.seq, row.pos) == (seq, pos)), None)
 
 
 def _log_rows(store: Store, log: Log) -> Iterator[Row]:
