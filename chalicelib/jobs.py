@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ from chalice.app import Blueprint
 
 from chalicelib import aws
 from chalicelib.clock import utc_now
-from chalicelib.errors import PublisherError
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from chalicelib.articles.client import ContentClient
 
 jobs = Blueprint(__name__)
-
-logger = logging.getLogger(__name__)
 
 
 @jobs.schedule("rate(1 minute)", name="sweep")
@@ -49,32 +45,30 @@ def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
 
 @jobs.schedule("rate(5 minutes)", name="scan")
 def scan(event: CloudWatchEvent) -> dict[str, Any]:
-    """Carries every channel from its cursor to the end of the scan, or as far as the time allows.
+    """Takes a turn of the content sync, over every channel, as far as the time allows.
 
-    A channel that fails does not keep the others from their turn; the failure is in its run record. The detail
-    of the event may carry a `run_id`: `POST /api/v1/sync/run` gave it to its caller.
+    The detail of the event may carry what `Order` holds, and a `run_id`: the API gave it to its caller.
     """
+    from chalicelib.articles.index import ArticleIndex
     from chalicelib.articles.runs import new_run_id
-    from chalicelib.articles.scan import run_scan
+    from chalicelib.articles.sync import Order, Sync
 
-    client = _content_client()
+    sync = Sync(
+        _content_client(),
+        aws.s3(),
+        settings.content_bucket,
+        ArticleIndex(aws.dynamodb(), settings.articles_table),
+        aws.events(),
+        settings.event_bus,
+    )
     run_id = event.detail.get("run_id") or new_run_id(utc_now())
     context: Any = event.context
-    outcomes: dict[str, str] = {}
-    for channel in settings.volc_channels:
-        try:
-            summary = run_scan(
-                channel,
-                client,
-                aws.s3(),
-                settings.content_bucket,
-                run_id=run_id,
-                deadline=lambda: context.get_remaining_time_in_millis() / 1000,
-            )
-            outcomes[channel] = summary.status
-        except PublisherError as error:
-            logger.exception("the sync of %s failed", channel)
-            outcomes[channel] = error.code
+    outcomes = sync.turn(
+        settings.volc_channels,
+        Order.from_detail(event.detail),
+        run_id=run_id,
+        deadline=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
     return {"run_id": run_id, "channels": outcomes}
 
 

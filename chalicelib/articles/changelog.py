@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 from chalicelib.articles.records import read_record
@@ -35,11 +35,11 @@ _GZIP_LEVEL = 6
 class Row:
     """One observation of one article.
 
-    `observed_at` is RFC 3339 in UTC. `(seq, pos)` orders the rows of a channel: the object's
-    sequence number and the place in it, from 0. `miss_reason` and a null `article` come with a takedown or an
-    unavailable article. `article` is the service's JSON: values, unknown fields and order of members kept.
-    `content_sha256` changes only when the content does (see `content_sha256()`). `article` is always the last
-    member: readers of the text cut the line before it (sql/).
+    `observed_at` is RFC 3339 in UTC. `(seq, pos)` orders the rows of one log: the object's sequence number and
+    the place in it, from 0; `(observed_at, seq, pos)` those of all the channel's logs. `miss_reason` and a null
+    `article` come with a takedown or an unavailable article. `article` is the service's JSON: values, unknown
+    fields and order of members kept. `content_sha256` changes only when the content does (see
+    `content_sha256()`). `article` is always the last member: readers of the text cut the line before it (sql/).
     """
 
     group_id: str
@@ -110,10 +110,7 @@ def content_sha256(article: dict[str, Any]) -> str:
 
 
 class ObjectBuilder:
-    """Collects one object's rows, compressed as they come, so that an object costs its compressed size.
-
-    The same rows always give the same bytes: the gzip header carries no time and no name.
-    """
+    """Collects one object's rows, compressed as they come, so that an object costs its compressed size."""
 
     def __init__(self, *, seq: int, day: str, run_id: str) -> None:
         self.seq = seq
@@ -121,22 +118,29 @@ class ObjectBuilder:
         self.rows = 0
         self._run_id = run_id
         self._buffer = io.BytesIO()
-        self._gzip = gzip.GzipFile(
-            filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=self._buffer, mtime=0
-        )
+        self._gzip = open_object(self._buffer)
 
-    def add_article(self, group_id: str, article: dict[str, Any], *, observed_at: str, request_id: str) -> None:
-        """Appends an `upsert` row."""
+    def add(
+        self,
+        group_id: str,
+        op: Op,
+        article: dict[str, Any] | None,
+        *,
+        observed_at: str,
+        request_id: str,
+        miss_reason: int | None = None,
+    ) -> None:
+        """Appends a row."""
         row = Row(
             group_id=group_id,
-            op="upsert",
+            op=op,
             observed_at=observed_at,
             seq=self.seq,
             pos=self.rows,
             run_id=self._run_id,
             request_id=request_id,
-            miss_reason=None,
-            content_sha256=content_sha256(article),
+            miss_reason=miss_reason,
+            content_sha256=None if article is None else content_sha256(article),
             article=article,
         )
         self._gzip.write(row.to_line())
@@ -146,6 +150,11 @@ class ObjectBuilder:
         """The whole object. Nothing can be added afterwards."""
         self._gzip.close()
         return self._buffer.getvalue()
+
+
+def open_object(file: IO[bytes]) -> gzip.GzipFile:
+    """Compresses what is written into `file`. No time and no name: the same rows give the same bytes."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=file, mtime=0)
 
 
 def read_rows(content: bytes) -> Iterator[Row]:

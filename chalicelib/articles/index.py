@@ -225,7 +225,8 @@ class ArticleIndex:
     def checked(self, entry: Entry, next_check_at: datetime | None, *, miss_reason: int | None = None) -> None:
         """Notes that `entry` was looked at, and when it will be again; None is never.
 
-        Nothing is noted where a refresh was requested since `entry` was read: that one is still to be answered.
+        Nothing is noted where a refresh was requested since `entry` was read, which is still to be answered, or
+        where a withdrawn article would be forgotten before its content is purged.
         """
         update = Update().set(
             next_check_at=to_rfc3339(next_check_at) if next_check_at else None,
@@ -233,6 +234,8 @@ class ArticleIndex:
             refresh_requested_at=None,
             miss_reason=miss_reason,
         )
+        if entry.op == "takedown" and next_check_at is None:
+            update.when_absent("objects")
         self._done(entry, update.add("checks", 1))
 
     def purged(self, entry: Entry) -> None:

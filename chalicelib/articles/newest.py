@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Newest:
     """An article's newest row without its content.
 
-    `object` is the key it was read from, `content_in` that of the last object seen to hold the article's content.
+    `object` is the key it was read from, `content_in` that of the last object seen with its content.
     """
 
     group_id: str

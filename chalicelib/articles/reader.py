@@ -10,6 +10,7 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from chalicelib.articles import health
 from chalicelib.articles.changelog import Row, article_prefix, parse_day, parse_span, read_rows
 from chalicelib.articles.runs import RunSummary, runs_prefix
 from chalicelib.articles.state import LIVE, CursorState, backfill_names, load_state
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from chalicelib.articles.health import Alarm
+
 _DAYS_OF_RUNS = 7
 _ROWS_AT_A_TIME = 3_000
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """`runs` newest first. `lag_seconds` since the last run without an error; None before the first."""
+    """`runs` newest first. `lag_seconds` since the last run without an error; None before the first. `alarm` as
+    in `health`.
+    """
 
     state: CursorState
     runs: tuple[RunSummary, ...]
     lag_seconds: float | None
+    alarm: Alarm | None
 
 
 def sync_status(
@@ -54,7 +60,12 @@ def sync_status(
     lag = None
     if state.last_success_at is not None:
         lag = max(0.0, (now - from_rfc3339(state.last_success_at)).total_seconds())
-    return SyncStatus(state=state, runs=_last_runs(store, channel, runs, now), lag_seconds=lag)
+    return SyncStatus(
+        state=state,
+        runs=_last_runs(store, channel, runs, now),
+        lag_seconds=lag,
+        alarm=health.alarm(state, now),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,8 @@ def version(row: Row) -> tuple[str, int, int]:
 
 
 def latest_articles(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> dict[str, Row]:
-    """The newest row of each article that is neither taken down nor unavailable, by GroupId.
+    """The newest row, of all the channel's logs, of each article that is neither taken down nor unavailable, by
+    GroupId.
 
     Reads the whole log into memory: for tests and for looking at a small lake.
     """

@@ -30,13 +30,18 @@ class Store:
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """The object's bytes and ETag; None if there is no such object."""
+        found = self.get_with_metadata(key)
+        return found[:2] if found else None
+
+    def get_with_metadata(self, key: str) -> tuple[bytes, str, dict[str, str]] | None:
+        """The object's bytes, ETag and user metadata; None if there is no such object."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
         except self._s3.exceptions.ClientError as error:
             if _code(error) in _MISSING:
                 return None
             raise
-        return answer["Body"].read(), answer["ETag"]
+        return answer["Body"].read(), answer["ETag"], answer["Metadata"]
 
     def get_json(self, key: str) -> tuple[Any, str] | None:
         found = self.get(key)

@@ -16,19 +16,22 @@ from chalicelib.articles.credentials import Credentials
 from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
+from chalicelib.articles.state import LIVE
 from local.standins.serving import listen
 from local.standins.volcengine.app import build_app
 from local.standins.volcengine.catalogue import Catalogue
 from local.standins.volcengine.signature import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from chalicelib.articles.changelog import Row
+    from chalicelib.articles.log import RowSink
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
 
@@ -173,11 +176,26 @@ def make_index(dynamodb: DynamoDBClient, *, shipped: str) -> ArticleIndex:
     return ArticleIndex(dynamodb, name)
 
 
+class NoIndex:
+    """Takes rows for indexing and forgets them."""
+
+    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+        pass
+
+
 class Lake:
     """A channel's lake in a bucket of the emulated S3, and runs against it."""
 
-    def __init__(self, s3: S3Client, bucket: str, upstream: Upstream, prefix: str = "") -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        bucket: str,
+        upstream: Upstream,
+        prefix: str = "",
+        index: RowSink | None = None,
+    ) -> None:
         self.s3 = s3
+        self.index = index or NoIndex()
         self.bucket = bucket
         self.prefix = prefix
         self.upstream = upstream
@@ -190,6 +208,7 @@ class Lake:
         seconds: float = 900,
         rows_per_object: int = 3000,
         run_id: str | None = None,
+        name: str = LIVE,
     ) -> RunSummary:
         clock = self.upstream.clock
         end = clock.monotonic() + seconds
@@ -198,7 +217,9 @@ class Lake:
             client or self.upstream.client(),
             s3 or self.s3,
             self.bucket,
+            self.index,
             prefix=self.prefix,
+            name=name,
             run_id=run_id or new_run_id(clock.now()),
             deadline=lambda: end - clock.monotonic(),
             clock=clock.now,
