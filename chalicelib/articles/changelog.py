@@ -1,10 +1,13 @@
 """The append-only change log: what a row holds, how rows become an object, and where the object lies.
 
-    <prefix>articles/utm_source=<u>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz                   the live log
-    <prefix>backfill/utm_source=<u>/name=<n>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz          a backfill's
+    <prefix>articles/utm_source=<u>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz             the live log
+    <prefix>backfill/utm_source=<u>/name=<n>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz    the log of a backfill
+    …/dt=YYYY-MM-DD/<first:012>-<last:012>.jsonl.gz                              a compacted object of either
 
-One gzip object of one JSON row a line, named by the channel's uncommitted sequence number and never written
-twice (docs/decisions/021). `dt` is the UTC date on which the rows were observed (docs/decisions/020).
+One gzip object of one JSON row a line, named by the log's uncommitted sequence number and never written
+twice (docs/decisions/021). `dt` is the UTC date on which the rows were observed (docs/decisions/020). A
+compacted object holds the rows of all objects from the first to the last number, unchanged, and sorts before
+them (docs/decisions/086).
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Row:
     the place in it, from 0; `(observed_at, seq, pos)` those of all the channel's logs. `miss_reason` and a null
     `article` come with a takedown or an unavailable article. `article` is the service's JSON: values, unknown
     fields and order of members kept. `content_sha256` changes only when the content does (see
-    `content_sha256()`).
+    `content_sha256()`). `article` is always the last member: readers of the text cut the line before it (sql/).
     """
 
     group_id: str
@@ -74,9 +77,20 @@ def article_key(prefix: str, utm_source: str, day: str, seq: int, name: str = LI
     return f"{article_prefix(prefix, utm_source, name)}dt={day}/{seq:012d}.jsonl.gz"
 
 
+def compacted_key(folder: str, first: int, last: int) -> str:
+    """`folder` is a log's prefix with the day's `dt=…/`."""
+    return f"{folder}{first:012d}-{last:012d}.jsonl.gz"
+
+
+def parse_span(key: str) -> tuple[int, int]:
+    """The first and the last sequence number in an object of the log."""
+    first, _, last = key.rpartition("/")[2].removesuffix(".jsonl.gz").partition("-")
+    return int(first), int(last or first)
+
+
 def parse_seq(key: str) -> int:
-    """The sequence number in a key made by `article_key`."""
-    return int(key.rpartition("/")[2].removesuffix(".jsonl.gz"))
+    """The (first) sequence number in an object of the log."""
+    return parse_span(key)[0]
 
 
 def parse_day(key: str) -> str:

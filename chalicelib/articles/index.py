@@ -124,6 +124,22 @@ class ArticleIndex:
         item = self._table.get((channel, group_id))
         return None if item is None else Entry.from_item(item)
 
+    def entries(self, channel: str) -> Iterator[Entry]:
+        """Every entry of the channel by id, those of withdrawn articles and of mere requests included."""
+        query: dict[str, Any] = {
+            "TableName": self._table.name,
+            "KeyConditionExpression": "channel = :channel",
+            "ExpressionAttributeValues": {":channel": {"S": channel}},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self._table.client.query(**query)
+            for item in answer["Items"]:
+                yield Entry.from_item(decode(item))
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     def page(
         self,
         channel: str,

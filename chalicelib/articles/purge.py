@@ -23,8 +23,7 @@ _ATTEMPTS = 3
 
 
 def purge_object(store: Store, key: str, group_ids: Collection[str]) -> bool:
-    """Turns the rows of the articles in the log's object into takedowns without content; whether there were
-    any.
+    """Makes the articles' rows in the log's object takedowns without content; whether there were any.
 
     Each row keeps its place, time and origin, so that nothing that points into the object moves; the object
     keeps its metadata. Safe to repeat. An object that is gone holds nothing.

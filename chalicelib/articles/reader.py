@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from heapq import merge
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.articles import health
-from chalicelib.articles.changelog import Row, article_prefix, parse_seq, read_rows
+from chalicelib.articles.changelog import Row, article_prefix, parse_day, parse_span, read_rows
 from chalicelib.articles.runs import RunSummary, runs_prefix
 from chalicelib.articles.state import LIVE, CursorState, backfill_names, load_state
 from chalicelib.articles.store import Store
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.articles.health import Alarm
 
 _DAYS_OF_RUNS = 7
+_ROWS_AT_A_TIME = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,86 @@ def sync_status(
     )
 
 
-def iter_rows(s3: S3Client, bucket: str, channel: str, *, prefix: str = "", name: str = LIVE) -> Iterator[Row]:
-    """Every committed row of one log of the channel, in the order of the log. Raises botocore's errors."""
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One log of a channel. Its keys begin with `prefix`.
+
+    `rows` are committed; what has a sequence number from `end` on is not.
+    """
+
+    name: str
+    prefix: str
+    end: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogObject:
+    """An object of a log as read. Of its rows, those up to the sequence number `after` were in another one."""
+
+    key: str
+    content: bytes
+    after: int
+
+    def lines(self) -> Iterator[bytes]:
+        with gzip.GzipFile(fileobj=io.BytesIO(self.content)) as lines:
+            yield from lines
+
+    def rows(self) -> Iterator[Row]:
+        return (row for row in read_rows(self.content) if row.seq > self.after)
+
+    def chunks(self) -> Iterator[list[Row]]:
+        """The rows, so many at a time as fit into memory with their articles."""
+        rows = self.rows()
+        while chunk := list(islice(rows, _ROWS_AT_A_TIME)):
+            yield chunk
+
+
+def channel_logs(store: Store, channel: str) -> list[Log]:
+    """The channel's logs as they are committed now: the live one, then its backfills."""
+    logs = []
+    for name in (LIVE, *backfill_names(store, channel)):
+        state = load_state(store, channel, name).state
+        logs.append(Log(name, article_prefix(store.prefix, channel, name), state.seq, state.rows))
+    return logs
+
+
+def iter_objects(store: Store, log: Log) -> Iterator[LogObject]:
+    """The committed objects of a log, in its order. Each row is in one of them, compacted or not, even while
+    objects are being compacted.
+    """
+    after, day, done = log.prefix, "", 0
+    while after:
+        listed, after = store.keys(log.prefix, after=after), ""
+        for key in listed:
+            first, last = parse_span(key)
+            if parse_day(key) != day:
+                # A compacted object holds rows of its own day only; another day begins anew.
+                day, done = parse_day(key), 0
+            if last <= done or first >= log.end:
+                continue
+            found = store.get(key)
+            if found is None:
+                # Compacted since it was listed: its rows are in an object of the same day that was not.
+                after = f"{log.prefix}dt={day}/"
+                break
+            yield LogObject(key, found[0], done)
+            done = last
+
+
+def iter_rows(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> Iterator[Row]:
+    """Every committed row of the channel's logs, by (observed_at, seq, pos).
+
+    One object of each log is in memory at a time, compressed. Rows of one log stay in its order even where its
+    clock went back. Raises botocore's errors.
+    """
     store = Store(s3, bucket, prefix)
-    state = load_state(store, channel, name).state
-    for key in store.keys(article_prefix(store.prefix, channel, name)):
-        if parse_seq(key) < state.seq and (found := store.get(key)):
-            yield from read_rows(found[0])
+    return merge(*(_log_rows(store, log) for log in channel_logs(store, channel)), key=version)
+
+
+def version(row: Row) -> tuple[str, int, int]:
+    """Of two rows of an article, the one with the greater version is its newer state."""
+    return row.observed_at, row.seq, row.pos
 
 
 def latest_articles(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> dict[str, Row]:
@@ -79,16 +157,16 @@ def latest_articles(s3: S3Client, bucket: str, channel: str, *, prefix: str = ""
     Reads the whole log into memory: for tests and for looking at a small lake.
     """
     latest: dict[str, Row] = {}
-    for name in (LIVE, *backfill_names(Store(s3, bucket, prefix), channel)):
-        for row in iter_rows(s3, bucket, channel, prefix=prefix, name=name):
-            known = latest.get(row.group_id)
-            if known is None or _place(row) > _place(known):
-                latest[row.group_id] = row
+    for row in iter_rows(s3, bucket, channel, prefix=prefix):
+        known = latest.get(row.group_id)
+        if known is None or version(row) > version(known):
+            latest[row.group_id] = row
     return {group_id: row for group_id, row in latest.items() if row.op == "upsert"}
 
 
-def _place(row: Row) -> tuple[str, int, int]:
-    return (row.observed_at, row.seq, row.pos)
+def _log_rows(store: Store, log: Log) -> Iterator[Row]:
+    for item in iter_objects(store, log):
+        yield from item.rows()
 
 
 def _last_runs(store: Store, channel: str, count: int, now: datetime) -> tuple[RunSummary, ...]:

@@ -101,14 +101,22 @@ class Store:
             raise
         return answer["ETag"]
 
+    def delete(self, key: str) -> None:
+        """Deletes the object, if there is one."""
+        self._s3.delete_object(Bucket=self._bucket, Key=key)
+
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Keys below `prefix` and beyond `after`, in order."""
+        return (key for key, _ in self.sizes(prefix, after=after))
+
+    def sizes(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Keys below `prefix` and beyond `after`, in order, with their sizes in bytes."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, StartAfter=after
         )
         for page in pages:
             for item in page.get("Contents", ()):
-                yield item["Key"]
+                yield item["Key"], item["Size"]
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -117,36 +118,29 @@ class Sync:
             if order.backfill is not None:
                 create_state(store, channel, order.backfill, self.clock())
         chosen.sort(key=lambda channel: load_state(store, channel).state.last_success_at or "")
-        return {
-            channel: dict(
-                self._channel(store, channel, run_id=run_id, deadline=_share(deadline, len(chosen) - done))
-            )
-            for done, channel in enumerate(chosen)
-        }
+        outcomes = {}
+        for done, channel in enumerate(chosen):
+            share = _share(deadline, len(chosen) - done)
+            outcomes[channel] = {
+                what: _guarded(channel, what, run)
+                for what, run in self._runs(store, channel, run_id=run_id, deadline=share)
+            }
+        return outcomes
 
-    def _channel(
+    def _runs(
         self, store: Store, channel: str, *, run_id: str, deadline: Deadline
-    ) -> Iterator[tuple[str, str]]:
-        self._guarded(
-            channel, "alarm", lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock())
-        )
-        yield (
-            "recheck",
-            self._guarded(
-                channel, "recheck", lambda: self._recheck(channel, f"{run_id}-recheck", _share(deadline, 3))
-            ),
-        )
-        yield "scan", self._guarded(channel, "scan", lambda: self._scan(channel, LIVE, run_id, deadline))
+    ) -> Iterator[tuple[str, Callable[[], object]]]:
+        """What is to be run for the channel, each when its turn has come."""
+        yield "alarm", lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock())
+        # First, because somebody may wait for it, or withdrawn content still lie there; but not for ever.
+        yield "recheck", partial(self._recheck, channel, f"{run_id}-recheck", _share(deadline, 3))
+        yield "scan", partial(self._scan, channel, LIVE, run_id, deadline)
         for name in backfill_names(store, channel):
             if load_state(store, channel, name).state.caught_up_at is None:
-                yield (
-                    f"backfill {name}",
-                    self._guarded(
-                        channel,
-                        f"backfill {name}",
-                        lambda name=name: self._scan(channel, name, run_id, deadline),
-                    ),
-                )
+                yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
+        yield "metric", lambda: self._measure(store, channel)
+
+    def _measure(self, store: Store, channel: str) -> None:
         now = self.clock()
         behind = health.lag(load_state(store, channel).state, now)
         if behind is not None:
@@ -179,17 +173,17 @@ class Sync:
             clock=self.clock,
         )
 
-    @staticmethod
-    def _guarded(channel: str, what: str, run: Callable[[], object]) -> str:
-        try:
-            run()
-        except PublisherError as error:
-            logger.exception("%s: the %s failed", channel, what)
-            return error.code
-        except (ClientError, BotoCoreError):
-            logger.exception("%s: the %s failed", channel, what)
-            return CloudFailed.code
-        return "succeeded"
+
+def _guarded(channel: str, what: str, run: Callable[[], object]) -> str:
+    try:
+        run()
+    except PublisherError as error:
+        logger.exception("%s: the %s failed", channel, what)
+        return error.code
+    except (ClientError, BotoCoreError):
+        logger.exception("%s: the %s failed", channel, what)
+        return CloudFailed.code
+    return "succeeded"
 
 
 def _share(deadline: Deadline, parts: int) -> Deadline:

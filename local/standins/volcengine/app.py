@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
+import struct
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
@@ -171,6 +173,8 @@ class _Upstream:
                 return Response("<html><h1>503 Service Unavailable</h1></html>", 503, media_type="text/html")
             case "truncated":
                 return _TruncatedResponse(response.body, media_type="application/json")
+            case "reset":
+                return _Reset()
         return response
 
     def _raise_error(self, fault: Fault) -> None:
@@ -203,7 +207,10 @@ class _Upstream:
             ids = parameters.get("GroupIds")
             if not isinstance(ids, list) or not all(isinstance(group_id, str) for group_id in ids):
                 raise ApiError("MissingParameter", "GroupIds must be a list of strings.")
-            return self._catalogue.mget(ids)
+            found = self._catalogue.mget(ids)
+            if fault is not None and ids:
+                _spoil(found, ids, fault.kind)
+            return found
         return self._catalogue.scan(
             parameters.get("NextToken"),
             parameters.get("MaxResults"),
@@ -280,6 +287,30 @@ class _TruncatedResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         half = self.body[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": bytes(half), "more_body": True})
+
+
+class _Reset(Response):
+    """No answer at all: the client's next read fails with a reset connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        # ASGI knows no way to do this; the server's own object does.
+        transport: asyncio.Transport = receive.__self__.transport  # type: ignore[attr-defined]
+        # Closing a socket that does not linger sends a reset.
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        transport.abort()
+        await receive()  # Until the server has noticed.
+
+
+def _spoil(result: dict[str, Any], ids: list[str], kind: str) -> None:
+    """Decided here, as all faults are: what an MGet might answer and the reference does not describe."""
+    articles: dict[str, Any] = result["Articles"]
+    if kind == "silent_id":
+        articles.pop(ids[-1], None)
+        result["MissReasons"].pop(ids[-1], None)
+    elif kind == "odd_article" and articles:
+        articles[next(iter(articles))] = "odd"
 
 
 async def _read_body(request: Request) -> bytes:
