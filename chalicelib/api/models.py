@@ -655,7 +655,7 @@ class ArticlesQuery(QueryModel):
 class ArticleQuery(QueryModel):
     channel: Annotated[Channel | None, Field(default=None)]
     versions: Annotated[
-        bool, Field(default=False, description="With what was read of it before, from at most 10 objects.")
+        bool, Field(default=False, description="With what was read of it before, from at most 5 objects.")
     ]
 
 
