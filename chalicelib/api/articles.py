@@ -12,6 +12,7 @@ from chalicelib.api.edge import PathParameter, Routes, respond
 from chalicelib.api.models import (
     ArticleAnswer,
     ArticleList,
+    ArticleMedium,
     ArticleQuery,
     ArticlesQuery,
     ArticleSummary,
@@ -21,6 +22,7 @@ from chalicelib.api.models import (
 )
 from chalicelib.articles.index import AT_ONCE, Entry
 from chalicelib.articles.lookup import newest_row, versions
+from chalicelib.articles.media import load_manifest
 from chalicelib.articles.refresh import request_refresh
 from chalicelib.clock import to_rfc3339
 from chalicelib.errors import (
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from chalice.app import Response
 
     from chalicelib.articles.changelog import Row
+    from chalicelib.articles.media import Copy
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +112,7 @@ def get_article(query: ArticleQuery, group_id: str) -> ArticleAnswer:
     return ArticleAnswer(
         **_summary(entry),
         article=row.article,
+        media=[_medium(copy) for copy in load_manifest(store, entry.channel, group_id)] if entry.media else [],
         versions=[_version(one) for one in versions(store, entry)] if query.versions else None,
     )
 
@@ -186,10 +190,19 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "content_sha256": entry.content_sha256,
         "next_check_at": None if entry.next_check_at == AT_ONCE else entry.next_check_at,
         "refresh_requested_at": entry.refresh_requested_at,
-        "object": f"s3://{settings.content_bucket}/{entry.object}",
+        "object": _address(entry.object),
         "seq": entry.seq,
         "pos": entry.pos,
     }
+
+
+def _medium(copy: Copy) -> ArticleMedium:
+    shown = {name: value for name, value in copy.to_dict().items() if name in ArticleMedium.model_fields}
+    return ArticleMedium(object=_address(copy.key) if copy.key else None, **shown)
+
+
+def _address(key: str | None) -> str:
+    return f"s3://{settings.content_bucket}/{key}"
 
 
 def _version(row: Row) -> ArticleVersion:

@@ -691,8 +691,25 @@ class ArticleVersion(AnswerModel):
     article: dict[str, Any]
 
 
+class ArticleMedium(AnswerModel):
+    kind: Literal["image", "video"]
+    status: Literal["copied", "failed"]
+    object: str | None = Field(description="Where the copy lies.")
+    media_type: str | None
+    size: int | None = Field(description="In bytes.")
+    sha256: str | None
+    width: int | None
+    height: int | None
+    definition: str | None
+    source: str = Field(description="The service's URL, without its signature.")
+    copied_at: str | None
+    error_code: str | None
+    error: str | None
+
+
 class ArticleAnswer(ArticleSummary):
     article: dict[str, Any] | None = Field(description="The service's JSON, untouched. null while unavailable.")
+    media: list[ArticleMedium] = Field(description="Copies in the bucket, where the channel has them made.")
     versions: list[ArticleVersion] | None = Field(description="Newest first; null unless asked for.")
 
 
@@ -755,6 +772,17 @@ class SyncBackfill(AnswerModel):
     state: dict[str, Any]
 
 
+class SyncMirror(AnswerModel):
+    """Copies of the articles' media."""
+
+    copied: int
+    failed: int = Field(description="Attempts that failed so far.")
+    bytes: int
+    waiting: int = Field(description="Articles with media that are tried again.")
+    caught_up: bool
+    last_run_at: str | None
+
+
 class SyncChannel(AnswerModel):
     channel: str
     state: dict[str, Any] = Field(description="Of the live scan, as it is stored.")
@@ -767,6 +795,7 @@ class SyncChannel(AnswerModel):
         description="`cursor_ageing` from 3 days of age, `cursor_expired` from 13: run a backfill then."
     )
     backfills: list[SyncBackfill]
+    mirror: SyncMirror | None = Field(description="null where no media were ever copied.")
     runs: list[dict[str, Any]] = Field(description="The last ten of the past seven days, newest first.")
 
 

@@ -15,11 +15,13 @@ from chalicelib.api.models import (
     SyncBackfill,
     SyncChannel,
     SyncCounts,
+    SyncMirror,
     SyncRunRequest,
     SyncRunStarted,
 )
 from chalicelib.articles import health
 from chalicelib.articles.index import AT_ONCE
+from chalicelib.articles.mirror_state import load_mirror
 from chalicelib.articles.notifications import changed_ids, verify
 from chalicelib.articles.reader import sync_status
 from chalicelib.articles.refresh import request_refresh
@@ -139,7 +141,22 @@ def _channel(name: str) -> SyncChannel:
         ),
         alarms=[status.alarm] if status.alarm else [],
         backfills=list(_backfills(name)),
+        mirror=_mirror(name),
         runs=[run.to_dict() for run in status.runs],
+    )
+
+
+def _mirror(channel: str) -> SyncMirror | None:
+    state, etag = load_mirror(wiring.content_store(), channel)
+    if etag is None:
+        return None
+    return SyncMirror(
+        copied=state.copied,
+        failed=state.failed,
+        bytes=state.bytes,
+        waiting=len(state.retries),
+        caught_up=state.caught_up,
+        last_run_at=state.last_run_at,
     )
 
 

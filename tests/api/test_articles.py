@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.articles.media import Copy, save_manifest
 from tests.api.conftest import CHANNELS
 
 if TYPE_CHECKING:
@@ -192,6 +193,30 @@ def test_an_articles_former_versions_can_be_read(
 
     assert told["article"]["Title"] == "第2版"
     assert [one["article"]["Title"] for one in told["versions"]] == ["第2版", "第1版", "第0版"]
+
+
+def test_an_article_tells_of_the_copies_of_its_media(
+    content_api: Api, shelf: Shelf, new_id: Callable[[], str], year: int
+) -> None:
+    group_id = new_id()
+    shelf.put((group_id, "upsert", article(group_id, datetime(year, 1, 1, tzinfo=UTC))))
+    before = content_api.get(f"/api/v1/articles/{group_id}").json()
+    copies = [
+        Copy("image", "a", "https://x/1.png", "copied", "t", key="media/1.png", size=5),
+        Copy("video", "b", "https://x/2.mp4", "failed", "t", error_code="media.not_served"),
+    ]
+    save_manifest(shelf.store, FIRST, group_id, copies)
+    assert shelf.index.mirrored(FIRST, group_id, {"copied": 1, "failed": 1})
+
+    told = content_api.get(f"/api/v1/articles/{group_id}").json()["media"]
+
+    assert before["media"] == []
+    assert [(one["kind"], one["status"], one["error_code"]) for one in told] == [
+        ("image", "copied", None),
+        ("video", "failed", "media.not_served"),
+    ]
+    assert told[0]["object"].endswith("/media/1.png")
+    assert told[1]["object"] is None
 
 
 def test_an_unavailable_article_is_told_without_its_content_and_comes_back(

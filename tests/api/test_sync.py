@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.articles.mirror_state import MirrorState, save_mirror
 from chalicelib.articles.runs import RunSummary, save_run
 from chalicelib.articles.state import CursorState, commit_state, create_state, load_state
 from chalicelib.clock import to_rfc3339, utc_now
@@ -106,6 +107,7 @@ def test_the_sync_tells_how_each_channel_stands(
     state = CursorState(SECOND, cursor="7", objects=2, rows=9, caught_up_at=long_ago, last_success_at=long_ago)
     commit_state(shelf.store, state, load_state(shelf.store, SECOND).etag)
     create_state(shelf.store, SECOND, "november", utc_now())
+    save_mirror(shelf.store, SECOND, MirrorState(copied=3, retries={"7001": (1, long_ago)}), None)
     save_run(shelf.store, RunSummary("run", SECOND, "failed", to_rfc3339(utc_now()), "", ""))
 
     first, second = content_api.get("/api/v1/sync").json()["data"]
@@ -120,6 +122,8 @@ def test_the_sync_tells_how_each_channel_stands(
     assert second["cursor_age_seconds"] == pytest.approx(5 * 86400, abs=3600)
     assert second["alarms"] == ["cursor_ageing"]
     assert [(one["name"], one["caught_up"]) for one in second["backfills"]] == [("november", False)]
+    assert first["mirror"] is None
+    assert (second["mirror"]["copied"], second["mirror"]["waiting"]) == (3, 1)
     assert [(run["run_id"], run["status"]) for run in second["runs"]] == [("run", "failed")]
 
 
