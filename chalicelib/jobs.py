@@ -80,7 +80,7 @@ def mirror(event: CloudWatchEvent) -> dict[str, Any]:
     from chalicelib.articles.store import Store
 
     context: Any = event.context
-    return run_mirrors(
+    outcomes = run_mirrors(
         {channel: settings.volc_mirror(channel) for channel in settings.volc_channels},
         Store(aws.s3(), settings.content_bucket),
         ArticleIndex(aws.dynamodb(), settings.articles_table),
@@ -88,6 +88,7 @@ def mirror(event: CloudWatchEvent) -> dict[str, Any]:
         max_bytes=settings.mirror_max_bytes,
         allow_loopback=settings.media_allow_loopback,
     )
+    return {"channels": outcomes}
 
 
 @cache

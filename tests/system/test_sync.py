@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
-from local.system import STANDIN_CALLBACK_SECRET, STANDIN_SECRET_KEY
+from local.emulator import make_client
+from local.system import STANDIN_CALLBACK_SECRET, STANDIN_CHANNEL, STANDIN_SECRET_KEY
 from tests.system.canaries import Canaries, Watch
 from tests.system.flows import until
 
@@ -48,6 +50,32 @@ def sync_now(client: Api) -> dict[str, Any]:
     return dict(record)
 
 
+def mirror_now(system: System) -> Any:
+    """Ticks the mirror's schedule; what the function returns."""
+    event = {
+        "version": "0",
+        "id": "tick",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "000000000000",
+        "time": "2026-11-21T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {},
+    }
+    answer = make_client("lambda", system.functions_endpoint).invoke(
+        FunctionName="mirror", Payload=json.dumps(event).encode()
+    )
+    return json.loads(answer["Payload"].read())
+
+
+def copied(system: System, medium: dict[str, Any]) -> bool:
+    """Whether the copy is what the stand-in serves."""
+    bucket, _, key = medium["object"].removeprefix("s3://").partition("/")
+    content = system.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return bool(hashlib.sha256(content).hexdigest() == medium["sha256"] and len(content) == medium["size"])
+
+
 def listed(client: Api) -> set[str]:
     found: set[str] = set()
     query: dict[str, Any] = {"limit": 100}
@@ -60,11 +88,17 @@ def listed(client: Api) -> set[str]:
 
 
 def stored(system: System) -> Iterator[tuple[str, bytes]]:
-    """Everything in the lake and in its index."""
+    """Everything in the lake and in its index, by key; of copied media the key alone."""
     s3, bucket = system.client("s3"), system.content_bucket
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for key in (entry["Key"] for entry in page.get("Contents", ())):
-            content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            if key.startswith("media/") and not key.endswith("/manifest.json"):
+                yield key, b""
+                continue
+            try:
+                content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            except s3.exceptions.NoSuchKey:  # It has been deleted since it was listed.
+                continue
             yield key, gzip.decompress(content) if key.endswith(".gz") else content
     for page in (
         system.client("dynamodb").get_paginator("scan").paginate(TableName=system.variables["ARTICLES_TABLE"])
@@ -86,6 +120,12 @@ def test_an_article_appears_is_edited_and_is_withdrawn(client: Api, system: Syst
     assert {key for key, content in stored(system) if mark in content} == {
         first["object"].removeprefix(f"s3://{system.content_bucket}/")
     }
+
+    assert mirror_now(system) == {"channels": {STANDIN_CHANNEL: "succeeded"}}
+    media = [medium for one in ids for medium in client.get(f"/api/v1/articles/{one}").json()["media"]]
+    assert media
+    assert {medium["status"] for medium in media} == {"copied"}
+    assert all(copied(system, medium) for medium in media)
 
     admin(f"{upstream}/articles/{edited}/change")
     notified = admin(
@@ -109,6 +149,12 @@ def test_an_article_appears_is_edited_and_is_withdrawn(client: Api, system: Syst
     gone = until(lambda: client.get(f"/api/v1/articles/{edited}"), lambda seen: seen.status_code != 200)
     assert (gone.status_code, gone.json()["code"]) == (410, "article.withdrawn")
     until(lambda: [key for key, content in stored(system) if mark in content], lambda found: not found)
+    until(
+        lambda: [
+            key for key, _ in stored(system) if f"media/utm_source={STANDIN_CHANNEL}/group_id={edited}" in key
+        ],
+        lambda found: not found,
+    )
     assert edited not in listed(client)
     assert kept in listed(client)
     assert client.get("/api/v1/articles/7000000000000000001").status_code == 404
