@@ -68,7 +68,7 @@ class Tools:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = _parse(arguments)
+    given = parse(arguments)
     try:
         tools = Tools(
             s3=aws.s3(),
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(given: argparse.Namespace, tools: Tools) -> int:
-    """Carries out what `_parse` has read; the exit code."""
+    """Carries out what `parse` has read; the exit code."""
     code: int = given.command(given, tools)
     return code
 
@@ -247,7 +247,7 @@ def _content_client() -> ContentClient:
     )
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--channel", help="the UtmSource; by default the only one of VOLC_UTM_SOURCES")
     common.add_argument("--bucket", help="by default CONTENT_BUCKET")

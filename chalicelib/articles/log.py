@@ -21,6 +21,7 @@ from chalicelib.articles.changelog import (
     article_prefix,
     parse_day,
     parse_seq,
+    parse_span,
     read_rows,
 )
 from chalicelib.articles.state import LIVE, CursorState, Stored, commit_state, load_state
@@ -216,7 +217,13 @@ class ChannelLog:
     def _commit(self, key: str, rows: int) -> None:
         state = self.state
         self._save(
-            replace(state, seq=state.seq + 1, last_key=key, objects=state.objects + 1, rows=state.rows + rows)
+            replace(
+                state,
+                seq=parse_span(key)[1] + 1,
+                last_key=key,
+                objects=state.objects + 1,
+                rows=state.rows + rows,
+            )
         )
         self.objects += (key,)
         self.rows += rows

@@ -135,6 +135,13 @@ def iter_objects(store: Store, log: Log, *, start: int = 0) -> Iterator[LogObjec
             done = last
 
 
+def holders(store: Store, key: str) -> set[str]:
+    """The objects that are there and may hold rows of the log's object `key`: itself, compacted ones."""
+    first, last = parse_span(key)
+    spans = {other: parse_span(other) for other in store.keys(f"{key.rpartition('/')[0]}/")}
+    return {other for other, span in spans.items() if span[0] <= first and last <= span[1]}
+
+
 def iter_rows(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> Iterator[Row]:
     """Every committed row of the channel's logs, by (observed_at, seq, pos).
 

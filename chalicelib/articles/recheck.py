@@ -15,6 +15,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chalicelib.articles.changelog import content_sha256
@@ -22,6 +23,7 @@ from chalicelib.articles.checks import next_check
 from chalicelib.articles.log import ChannelLog, Observation, RowSink
 from chalicelib.articles.media import withdraw_media
 from chalicelib.articles.purge import WITHDRAWN, purge_object
+from chalicelib.articles.reader import holders
 from chalicelib.articles.runs import Recording, RunSummary
 from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
@@ -187,11 +189,16 @@ class _Recheck:
 
     def _purge(self, withdrawn: Sequence[Entry]) -> None:
         clean: set[str] = set()
+        # An object that was compacted a moment ago is not in the index yet.
+        holding = cache(partial(holders, self._log.store))
+        keys = {
+            entry.group_id: {key for known in entry.objects for key in holding(known)} for entry in withdrawn
+        }
         for entry in withdrawn:
-            for key in sorted(entry.objects - clean):
+            for key in sorted(keys[entry.group_id] - clean):
                 if not self._log.has_time():
                     return
-                ids = {other.group_id for other in withdrawn if key in other.objects}
+                ids = {group_id for group_id, where in keys.items() if key in where}
                 self._counts["purged"] += purge_object(self._log.store, key, ids)
                 clean.add(key)
             self._counts["purged"] += withdraw_media(self._log.store, self._log.channel, entry.group_id)

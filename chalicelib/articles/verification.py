@@ -138,12 +138,12 @@ class Verification:
             if last < expected:
                 self._find("log", item.key, "its number was used before")
             elif first > expected:
-                self._find("log", item.key, f"comes after {_numbers(expected, first - 1)}, which is missing")
+                self._find("log", item.key, f"missing before it: {_numbers(expected, first - 1)}")
             expected = max(expected, last + 1)
             rows += self._verify_object(item, first, last)
             self.report.objects += 1
         if expected < log.end:
-            self._find("log", log.prefix, f"{_numbers(expected, log.end - 1)} is missing at the end")
+            self._find("log", log.prefix, f"missing at the end: {_numbers(expected, log.end - 1)}")
         self.report.rows += rows
         if rows != log.rows:
             self._find("log", log.prefix, f"holds {rows} rows, {log.rows} were committed")
@@ -172,7 +172,9 @@ class Verification:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             self._find("log", item.key, f"cannot be decompressed: {error}")
             return count
-        if (seq, pos) == (first, 0) or seq != last:
+        if count == 0:
+            self._find("log", item.key, "has no row")
+        elif seq != last:
             self._find("log", item.key, f"ends with number {seq}, not {last}")
         return count
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, cast
@@ -11,9 +12,10 @@ import pytest
 from chalicelib.articles.changelog import article_key, compacted_key, parse_span, read_rows
 from chalicelib.articles.compaction import compact_day
 from chalicelib.articles.reader import channel_logs, iter_objects, iter_rows
+from chalicelib.articles.recheck import run_recheck
 from chalicelib.articles.store import Store
 from chalicelib.errors import SyncError
-from tests.articles.support import CHANNEL, START, Killed, Lake, Upstream
+from tests.articles.support import CHANNEL, START, Killed, Lake, Upstream, before_first_put
 from tests.articles.views import by_duckdb, download
 
 if TYPE_CHECKING:
@@ -256,3 +258,99 @@ def test_no_object_is_read_twice_where_both_stand(small_objects: Lake) -> None:
         small_objects.s3.put_object(Bucket=small_objects.bucket, Key=key, Body=content)
 
     assert [item.key for item in iter_objects(store, log)] == [done.key]
+
+
+# Withdrawn content
+
+
+@pytest.fixture
+def indexed(s3: S3Client, bucket: str, upstream: Upstream, index: ArticleIndex) -> Lake:
+    lake = Lake(s3, bucket, upstream, index=index)
+    lake.run(rows_per_object=30)
+    return lake
+
+
+def take_down(lake: Lake, index: ArticleIndex, group_id: str) -> None:
+    lake.upstream.admin("POST", f"articles/{group_id}/takedown")
+    lake.upstream.clock.sleep(1)
+    index.request_refresh(CHANNEL, [group_id], lake.upstream.clock.now())
+    recheck(lake, index)
+
+
+def recheck(lake: Lake, index: ArticleIndex) -> None:
+    clock = lake.upstream.clock
+    end = clock.monotonic() + 900
+    run_recheck(
+        CHANNEL,
+        lake.upstream.client(),
+        lake.s3,
+        lake.bucket,
+        index,
+        run_id="recheck",
+        deadline=lambda: end - clock.monotonic(),
+        clock=clock.now,
+    )
+
+
+def holding(lake: Lake, group_id: str) -> list[str]:
+    """The objects with content of the article: each article's ArticleUrl has its id in the path."""
+    text = f"open.toutiao.com/a{group_id}".encode()
+    contents = {
+        key: lake.s3.get_object(Bucket=lake.bucket, Key=key)["Body"].read() for key in lake.keys("articles/")
+    }
+    return [key for key, content in contents.items() if text in gzip.decompress(content)]
+
+
+def test_withdrawn_content_leaves_a_compacted_object(
+    indexed: Lake, index: ArticleIndex, upstream: Upstream
+) -> None:
+    gone = upstream.scannable()[33]
+    (done,) = compact(indexed, index)
+    assert holding(indexed, gone) == [done.key]
+
+    take_down(indexed, index, gone)
+
+    assert holding(indexed, gone) == []
+    assert [row.op for row in rows(indexed) if row.group_id == gone] == ["takedown", "takedown"]
+
+
+def test_withdrawn_content_leaves_the_object_of_a_compaction_that_was_killed(
+    indexed: Lake, index: ArticleIndex, upstream: Upstream
+) -> None:
+    gone = upstream.scannable()[33]
+    with pytest.raises(Killed):
+        compact(indexed, index, s3=cast("S3Client", KilledAt(indexed.s3, 1, after=True)))
+    assert len(holding(indexed, gone)) == 2
+
+    take_down(indexed, index, gone)
+
+    assert holding(indexed, gone) == []
+    compact(indexed, index)
+    assert holding(indexed, gone) == []
+
+
+def test_what_is_withdrawn_while_objects_are_compacted_is_purged_by_the_next_turn(
+    indexed: Lake, index: ArticleIndex, upstream: Upstream
+) -> None:
+    gone = upstream.scannable()[33]
+    with before_first_put(
+        indexed.s3, "-000000000004.jsonl.gz", lambda: take_down(indexed, index, gone)
+    ) as interrupted:
+        compact(indexed, index, s3=interrupted)
+    assert holding(indexed, gone) == [compacted_key(FOLDER, 1, 4)]
+
+    recheck(indexed, index)
+
+    assert holding(indexed, gone) == []
+
+
+def test_a_lost_state_is_rebuilt_from_compacted_objects(small_objects: Lake, upstream: Upstream) -> None:
+    compact(small_objects)
+    upstream.admin("POST", "articles", {"count": 5})
+    small_objects.run()
+    before = rows(small_objects)
+    small_objects.s3.delete_object(Bucket=small_objects.bucket, Key=f"state/utm_source={CHANNEL}.json")
+    run = small_objects.run()
+
+    assert (run.adopted, run.rows) == (True, len(before))
+    assert rows(small_objects) == before
