@@ -45,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 routes = Routes(__name__, "sync")
 
-# Some thousand articles, whatever else a notification says of each.
-_MAX_NOTIFICATION_BYTES = 1024 * 1024
+# A thousand articles and what may be said of each. Many more could not be marked while the service waits.
+_MAX_NOTIFICATION_BYTES = 256 * 1024
 _MAX_WAITING = 100
 
 
