@@ -7,14 +7,16 @@ import hashlib
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.articles.changelog import Row, article_key, content_sha256
 from chalicelib.articles.client import Lookup
+from chalicelib.articles.compaction import compact_day
 from chalicelib.articles.media import load_manifest, media_of, withdraw_media
 from chalicelib.articles.mirror import RESERVE_SECONDS, run_mirror, run_mirrors
 from chalicelib.articles.mirror_state import load_mirror
+from chalicelib.articles.reader import channel_logs
 from chalicelib.articles.recheck import run_recheck
 from chalicelib.articles.state import CursorState, commit_state, load_state
 from chalicelib.articles.store import Store
@@ -418,6 +420,23 @@ def test_the_recheck_that_notices_a_takedown_deletes_the_copies(gallery: Gallery
     assert (entry.op, entry.media) == ("takedown", None)
 
 
+def test_a_log_that_is_compacted_meanwhile_is_gone_on_with(gallery: Gallery, server: MediaServer) -> None:
+    for number in range(4):
+        url = server.serve(f"/{number}.png", PNG + b"%d" % number)
+        gallery.put((f"700{number}", "upsert", article(f"700{number}", url)))
+        if number == 1:
+            gallery.mirror()
+    (log,) = channel_logs(gallery.store, CHANNEL)
+    gallery.clock.sleep(2 * 86_400)
+    made = compact_day(gallery.store, gallery.index, CHANNEL, log, "2026-11-21", clock=gallery.clock.now)
+    assert [len(one.originals) for one in made] == [4]
+
+    state = gallery.mirror()
+
+    assert (state.caught_up, state.copied) == (True, 4)
+    assert sorted(server.asked) == [f"/{number}.png" for number in range(4)]
+
+
 def test_two_mirrors_of_a_channel_stop_one_another(gallery: Gallery, server: MediaServer) -> None:
     gallery.put(("7001", "upsert", article("7001", server.serve("/1.png", PNG))))
     seen: list[MirrorState] = []
@@ -460,6 +479,8 @@ def test_one_channel_that_fails_keeps_no_other_from_its_turn(gallery: Gallery, s
     assert list(gallery.copies().values()) == [PNG]
 
 
+# However busy the machine is.
+BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: (
@@ -474,6 +495,7 @@ JSON = st.recursive(
 )
 
 
+@BUSY
 @given(covers=JSON, video=JSON)
 def test_whatever_the_service_sends_as_media_is_passed_over_or_taken(covers: Any, video: Any) -> None:
     found = media_of({"CoverImages": covers, "Video": video}, "videos", 100)
@@ -495,9 +517,9 @@ def test_whatever_the_service_sends_as_media_is_passed_over_or_taken(covers: Any
     ],
 )
 def test_what_is_copied_is_set_for_each_channel(value: str, modes: tuple[str, str]) -> None:
-    settings = Settings({"VOLC_MIRROR": value})
+    configured = Settings({"VOLC_MIRROR": value})
 
-    assert (settings.volc_mirror("a"), settings.volc_mirror("b")) == modes
+    assert (configured.volc_mirror("a"), configured.volc_mirror("b")) == modes
 
 
 @pytest.mark.parametrize("value", ["all", "a=", "a=covers,b", "a=Covers"])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.articles.notifications import TOLERANCE, changed_ids, verify
@@ -19,6 +19,8 @@ SECRET = "callback-secret"
 NOW = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
 ID, OTHER = "7251993249718480001", "7250429060407360002"
 
+# However busy the machine is.
+BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -55,11 +57,13 @@ def test_the_signature_is_that_of_the_services_page() -> None:
     verify(headers, b'{"a":1}', "secret", datetime.fromtimestamp(1_700_000_000, UTC))
 
 
+@BUSY
 @given(body=st.binary(max_size=200), nonce=st.from_regex(r"[0-9A-Za-z]{6,32}", fullmatch=True))
 def test_what_was_signed_is_taken_whatever_it_says(body: bytes, nonce: str) -> None:
     verify(headers_for(body, nonce=nonce), body, SECRET, NOW)
 
 
+@BUSY
 @given(body=st.binary(min_size=1, max_size=60), place=st.integers(min_value=0), flip=st.integers(1, 255))
 def test_one_changed_byte_is_enough_to_refuse(body: bytes, place: int, flip: int) -> None:
     place %= len(body)
@@ -134,11 +138,13 @@ def test_what_is_no_id_is_passed_over(payload: Any) -> None:
     assert changed_ids(payload) == []
 
 
+@BUSY
 @given(payload=JSON)
 def test_any_json_is_searched_without_failing(payload: Any) -> None:
     assert len(set(changed_ids(payload))) == len(changed_ids(payload))
 
 
+@BUSY
 @given(around=st.lists(st.text(max_size=8) | st.none(), max_size=12), beside=JSON)
 def test_an_id_is_found_below_anything(around: list[str | None], beside: Any) -> None:
     payload: Any = {"GroupId": ID}
