@@ -10,7 +10,8 @@ decided here and marked as such.
     POST /?Action=MGetSyncArticles&Version=2023-01-01
     GET  /admin/articles                                  the truth, in order of sync
     POST /admin/articles {"count": 5}                     sync more
-    POST /admin/articles/{id}/takedown · unavailable · available · change
+    POST /admin/articles/{id}/takedown · unavailable · available
+    POST /admin/articles/{id}/change {"title": "…"}       edit one; without a title it gets a mark
     POST · GET · DELETE /admin/faults                     {"kind": "throttle429", "count": 3}, see faults.py
     GET  /admin/requests                                  counts since the start
 
