@@ -72,6 +72,25 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
     return {"run_id": run_id, "channels": outcomes}
 
 
+@jobs.schedule("rate(5 minutes)", name="mirror")
+def mirror(event: CloudWatchEvent) -> dict[str, Any]:
+    """Copies the media of the channels that want it, as far as the time allows."""
+    from chalicelib.articles.index import ArticleIndex
+    from chalicelib.articles.mirror import run_mirrors
+    from chalicelib.articles.store import Store
+
+    context: Any = event.context
+    outcomes = run_mirrors(
+        {channel: settings.volc_mirror(channel) for channel in settings.volc_channels},
+        Store(aws.s3(), settings.content_bucket),
+        ArticleIndex(aws.dynamodb(), settings.articles_table),
+        deadline=lambda: context.get_remaining_time_in_millis() / 1000,
+        max_bytes=settings.mirror_max_bytes,
+        allow_loopback=settings.media_allow_loopback,
+    )
+    return {"channels": outcomes}
+
+
 @cache
 def _content_client() -> ContentClient:
     """One a process: the account's pace, its connection, its keys and the time of the service go on with it."""

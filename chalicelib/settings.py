@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
 from chalicelib.errors import ConfigurationError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DOUYIN_ORIGIN = "https://creator.douyin.com"
 VOLC_ENDPOINT = "https://mercury.volcengineapi.com"
+
+MirrorMode = Literal["none", "covers", "videos"]
 
 _CREDENTIALS = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
 
@@ -190,6 +192,24 @@ class Settings:
     def volc_channels(self) -> tuple[str, ...]:
         """The channels (UtmSource) to sync; empty where the sync is not used."""
         return tuple(filter(None, self._environment.get("VOLC_UTM_SOURCES", "").split(",")))
+
+    def volc_mirror(self, channel: str) -> MirrorMode:
+        """What of the channel's media is copied: `none`, `covers`, or `videos` (and covers).
+
+        VOLC_MIRROR is one of them for all channels, or `channel=mode` for some, separated by commas.
+        """
+        value = self._environment.get("VOLC_MIRROR") or "none"
+        modes = dict(part.rpartition("=")[::2] for part in value.split(","))
+        for mode in modes.values():
+            if mode not in ("none", "covers", "videos"):
+                raise ConfigurationError(f"VOLC_MIRROR must name none, covers or videos, not {mode!r}.")
+        mode = modes.get(channel, modes.get("", "none"))
+        return cast("MirrorMode", mode)
+
+    @property
+    def mirror_max_bytes(self) -> int:
+        """Cap on one copied file. Four of them have to fit the function's disk."""
+        return self._integer("MIRROR_MAX_BYTES", 1024**3)
 
     # Reading
 

@@ -28,7 +28,7 @@ class Volcengine:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`douyin_origin` and `volcengine` are None where a stand-in takes their place."""
+    """`douyin_origin` and `volcengine` are None where a stand-in takes their place. `mirror` as VOLC_MIRROR."""
 
     port: int = DEFAULT_PORT
     data: Path = ROOT / ".local"
@@ -38,6 +38,7 @@ class Options:
     volcengine: Volcengine | None = None
     allow_media_from: tuple[str, ...] = ()
     allow_proxies: tuple[str, ...] = ()
+    mirror: str = "none"
     headed: bool = False
 
 
@@ -81,6 +82,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         help="the channels to sync (VOLC_UTM_SOURCES)",
     )
     parser.add_argument(
+        "--mirror",
+        metavar="MODE",
+        default=environment("VOLC_MIRROR") or "none",
+        help="what of the articles' media is copied: none, covers, videos, or CHANNEL=MODE,… (VOLC_MIRROR)",
+    )
+    parser.add_argument(
         "--allow-media-from",
         metavar="HOST:PORT",
         action="append",
@@ -122,5 +129,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         volcengine=volcengine,
         allow_media_from=tuple(given.allow_media_from),
         allow_proxies=tuple(given.allow_proxy),
+        mirror=given.mirror,
         headed=given.headed,
     )

@@ -93,6 +93,7 @@ class System:
             "BrowserMode": "headed" if options.headed else "headless",
             "VolcEndpoint": self.volcengine.endpoint,
             "VolcUtmSources": self.volcengine.utm_sources,
+            "VolcMirror": options.mirror,
         }
         outputs = deploy(self.endpoint, STACK, template, parameters)
         specs = [
@@ -142,8 +143,9 @@ class System:
             self.say("Stand-in for Volcengine's content service")
             extra = ["--data", str(data / "volcengine"), "--utm-source", STANDIN_CHANNEL]
             extra += ["--access-key", STANDIN_ACCESS_KEY, "--secret-key", STANDIN_SECRET_KEY]
-            extra += ["--callback-secret", STANDIN_CALLBACK_SECRET]
             port = ports.port("volcengine")
+            extra += ["--callback-secret", STANDIN_CALLBACK_SECRET]
+            extra += ["--media-origin", f"http://127.0.0.1:{port}"]
             endpoint = self._serve(
                 self._server("volcengine", "local.standins.volcengine", port, environment, extra)
             )
@@ -199,6 +201,8 @@ class System:
         hosts = list(self.options.allow_media_from)
         if not self.options.douyin_origin:
             hosts.append(urlsplit(self.douyin_origin).netloc)
+        if not self.options.volcengine:
+            hosts.append(urlsplit(self.volcengine.endpoint).netloc)
         return hosts
 
 

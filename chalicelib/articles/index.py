@@ -46,7 +46,8 @@ class Entry:
 
     `next_check_at` is when something is to be done: None never, `AT_ONCE` before everything else. `checks`
     counts the looks so far, `miss_reason` is what the last one was told (500001, 500008, 500009).
-    `refresh_requested_at` stays until that request is answered.
+    `refresh_requested_at` stays until that request is answered. `media` names the manifest of the copies of its
+    media and counts them; None where nothing is mirrored.
     """
 
     channel: str
@@ -67,6 +68,7 @@ class Entry:
     checks: int = 0
     miss_reason: int | None = None
     refresh_requested_at: str | None = None
+    media: dict[str, Any] | None = None
     objects: frozenset[str] = frozenset()
 
     @classmethod
@@ -238,6 +240,15 @@ class ArticleIndex:
             update.when_absent("objects")
         self._done(entry, update.add("checks", 1))
 
+    def mirrored(self, channel: str, group_id: str, media: dict[str, Any]) -> bool:
+        """Notes what of the article's media is copied; False, and nothing noted, where it was withdrawn."""
+        update = Update().set(media=media).when("op", "<>", "takedown").when_exists("object")
+        try:
+            self._table.update((channel, group_id), update)
+        except ConditionFailed:
+            return False
+        return True
+
     def purged(self, entry: Entry) -> None:
         """Notes that the objects of `entry` hold nothing of it any more.
 
@@ -309,7 +320,10 @@ class _Change:
         return update
 
 
-_WITHDRAWN = ("content_sha256", "type", "title", "category", "categories", "published_at", "published")
+_WITHDRAWN = (
+    *("content_sha256", "type", "title", "category", "categories", "published_at", "published"),
+    "media",
+)
 
 
 def _described(row: Row) -> dict[str, Any]:

@@ -112,9 +112,9 @@ def channel_logs(store: Store, channel: str) -> list[Log]:
     return logs
 
 
-def iter_objects(store: Store, log: Log) -> Iterator[LogObject]:
-    """The committed objects of a log, in its order. Each row is in one of them, compacted or not, even while
-    objects are being compacted.
+def iter_objects(store: Store, log: Log, *, start: int = 0) -> Iterator[LogObject]:
+    """The committed objects of a log that hold sequence numbers from `start` on, in its order. Each row is in
+    one of them, compacted or not, even while objects are being compacted.
     """
     after, day, done = log.prefix, "", 0
     while after:
@@ -124,7 +124,7 @@ def iter_objects(store: Store, log: Log) -> Iterator[LogObject]:
             if parse_day(key) != day:
                 # A compacted object holds rows of its own day only; another day begins anew.
                 day, done = parse_day(key), 0
-            if last <= done or first >= log.end:
+            if last <= done or last < start or first >= log.end:
                 continue
             found = store.get(key)
             if found is None:

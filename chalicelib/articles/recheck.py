@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from chalicelib.articles.changelog import content_sha256
 from chalicelib.articles.checks import next_check
 from chalicelib.articles.log import ChannelLog, Observation, RowSink
+from chalicelib.articles.media import withdraw_media
 from chalicelib.articles.purge import WITHDRAWN, purge_object
 from chalicelib.articles.reader import holders
 from chalicelib.articles.runs import Recording, RunSummary
@@ -200,6 +201,7 @@ class _Recheck:
                 ids = {group_id for group_id, where in keys.items() if key in where}
                 self._counts["purged"] += purge_object(self._log.store, key, ids)
                 clean.add(key)
+            self._counts["purged"] += withdraw_media(self._log.store, self._log.channel, entry.group_id)
             self._index.purged(entry)
 
     # Asking

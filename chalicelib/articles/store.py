@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
@@ -60,6 +61,10 @@ class Store:
         self._s3.put_object(
             Bucket=self._bucket, Key=key, Body=encode_json(value), ContentType="application/json"
         )
+
+    def put_file(self, key: str, path: Path, *, content_type: str) -> None:
+        """Uploads a file, in parts where it is large."""
+        self._s3.upload_file(str(path), self._bucket, key, ExtraArgs={"ContentType": content_type})
 
     def put_if(
         self,

@@ -13,33 +13,28 @@ import pytest
 from chalicelib.articles.credentials import Credentials, Secret, SecretCache, read_secret
 from chalicelib.errors import CloudFailed, ConfigurationError
 from chalicelib.settings import Settings
-from local.emulator import make_client, running_emulator
+from local.emulator import make_client
 from tests.articles.support import Lake, Upstream, VirtualClock
 from tests.system.canaries import Canaries, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
+
+    from tests.conftest import Cloud
 
 pytestmark = pytest.mark.system
 
 KEYS = {"access_key": "AKLTkept", "secret_key": "kept-secret", "callback_secret": "kept-callback"}
 
 
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_emulator(tmp_path_factory.mktemp("aws")) as endpoint:
-        yield endpoint
-
-
 class Keeper:
     """Secrets Manager and Parameter Store, over the wire."""
 
-    def __init__(self, endpoint: str) -> None:
-        self.secretsmanager = make_client("secretsmanager", endpoint)
-        self.ssm = make_client("ssm", endpoint)
+    def __init__(self, cloud: Cloud) -> None:
+        self.secretsmanager = cloud.client("secretsmanager")
+        self.ssm = cloud.client("ssm")
 
     def keep(self, kind: str, text: str) -> str:
         """Keeps it under a new name; the value of VOLC_CREDENTIALS."""
@@ -59,8 +54,8 @@ class Keeper:
 
 
 @pytest.fixture(scope="module")
-def keeper(emulator: str) -> Keeper:
-    return Keeper(emulator)
+def keeper(cloud: Cloud) -> Keeper:
+    return Keeper(cloud)
 
 
 def unwanted() -> Any:

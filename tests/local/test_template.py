@@ -56,6 +56,7 @@ def test_every_function_is_there_and_every_variable_has_its_value(
     assert {name: spec.handler for name, spec in specs.items()} == {
         "api_handler": "app.app",
         "login": "container.handler.login",
+        "mirror": "chalicelib.jobs.mirror",
         "publish": "container.handler.publish",
         "scan": "chalicelib.jobs.scan",
         "sweep": "chalicelib.jobs.sweep",
@@ -79,6 +80,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     assert limits == {
         "api_handler": (29, 1024, None),
         "login": (630, 2048, None),
+        "mirror": (900, 1024, 1),
         "publish": (900, 2048, None),
         "scan": (280, 1024, 1),
         "sweep": (55, 512, None),
@@ -90,7 +92,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     assert (source.batch_size, source.maximum_concurrency, source.report_batch_item_failures) == (1, 3, False)
     assert specs["scan"].schedule == "rate(5 minutes)"
     assert specs["sweep"].schedule == "rate(1 minute)"
-    assert all(specs[name].schedule is None for name in ("login", "publish", API_HANDLER))
+    assert all(specs[name].schedule is None for name in ("login", "publish", "mirror", API_HANDLER))
     assert all(specs[name].event_source is None for name in ("scan", "sweep", API_HANDLER))
 
 

@@ -8,6 +8,7 @@ decided here and marked as such.
 
     POST /?Action=ScanSyncArticles&Version=2023-01-01     the API
     POST /?Action=MGetSyncArticles&Version=2023-01-01
+    GET  /media/…                                         pictures and videos, with --media-origin
     GET  /admin/articles                                  the truth, in order of sync
     POST /admin/articles {"count": 5}                     sync more
     POST /admin/articles/{id}/takedown · unavailable · available · change

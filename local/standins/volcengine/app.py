@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from local.standins.volcengine.errors import ApiError
@@ -48,6 +49,7 @@ _STATES: dict[str, State] = {
     "available": "available",
 }
 _MAX_BODY_BYTES = 1024 * 1024
+_MEDIA = Path(__file__).parents[1] / "douyin" / "media"
 
 
 def build_app(
@@ -66,6 +68,7 @@ def build_app(
         middleware=[Middleware(_Dated, now=now)],
         routes=[
             Route("/", upstream.call, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/media/{path:path}", upstream.serve_media, methods=["GET"]),
             Route("/admin/articles", upstream.list_articles, methods=["GET"]),
             Route("/admin/articles", upstream.add_articles, methods=["POST"]),
             Route("/admin/articles/{group_id}/{verb}", upstream.change_article, methods=["POST"]),
@@ -220,6 +223,17 @@ class _Upstream:
 
     def _request_id(self) -> str:
         return f"{self._now().astimezone(_BEIJING):%Y%m%d%H%M%S}{secrets.token_hex(10).upper()}"
+
+    # Media
+
+    async def serve_media(self, request: Request) -> Response:
+        """A picture, or under `video/` a video, the same for all; not after the link's x-expires."""
+        expires = request.query_params.get("x-expires", "")
+        if expires.isdecimal() and int(expires) < self._now().timestamp():
+            return Response("The link has expired.", 403)
+        if request.path_params["path"].startswith("video/"):
+            return FileResponse(_MEDIA / "demo.mp4", media_type="video/mp4")
+        return FileResponse(_MEDIA / "demo.png", media_type="image/png")
 
     # Administration
 

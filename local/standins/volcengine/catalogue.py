@@ -65,6 +65,7 @@ class Catalogue:
         now: datetime,
         span: timedelta = FIRST_ARTICLES_SPAN,
         seed: str = "2026",
+        media_origin: str | None = None,
     ) -> None:
         self.utm_source = utm_source
         self._path = directory / "articles.json"
@@ -75,7 +76,7 @@ class Catalogue:
             seed = saved["seed"]
             self._entries = [Entry(**entry) for entry in saved["articles"]]
         self._seed = seed
-        self._content = Content(seed, utm_source)
+        self._content = Content(seed, utm_source, media_origin)
         self._by_id = {self._content.group_id(entry.number): entry for entry in self._entries}
         if not self._entries:
             for index in range(count):
