@@ -93,7 +93,7 @@ class ArticleIndex:
 
     def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
         """Takes in the rows of the log's object `key`. Rows older than what is known change nothing but
-        `objects`; the same rows may come again.
+        `objects`; the same rows may come again, also in another object.
         """
         newest: dict[str, _Change] = {}
         for row in rows:
@@ -111,13 +111,17 @@ class ArticleIndex:
             self._table.update((channel, change.group_id), change.update(channel, key))
         except ConditionFailed as failure:
             known = failure.item or {}
-            if not change.has_content or key in known.get("objects", ()):
-                return
-            update = Update().include("objects", key)
-            if known.get("op") == "takedown":
-                # Content of a withdrawn article that the purge has not seen.
-                update.set(next_check_at=AT_ONCE, check_shard=channel)
-            self._table.update((channel, change.group_id), update)
+            update = Update()
+            if known["version"] == change.version and known["object"] != key:
+                # The newest row, in a compacted object.
+                update.set(object=key)
+            if change.has_content and key not in known.get("objects", ()):
+                update.include("objects", key)
+                if known["op"] == "takedown":
+                    # Content of a withdrawn article that the purge has not seen.
+                    update.set(next_check_at=AT_ONCE, check_shard=channel)
+            if update.assignments or update.additions:
+                self._table.update((channel, change.group_id), update)
 
     # Reading
 
@@ -315,7 +319,7 @@ class _Change:
                 update.set(**dict.fromkeys(_WITHDRAWN)).set(next_check_at=AT_ONCE, check_shard=channel)
         version = update.name("version")
         update.conditions.append(
-            f"(attribute_not_exists({version}) OR {version} <= {update.value(self.version)})"
+            f"(attribute_not_exists({version}) OR {version} < {update.value(self.version)})"
         )
         return update
 

@@ -182,7 +182,9 @@ class ChannelLog:
         It does not where the time is up. Raises what failed there.
         """
         self._write()
-        return self._indexer.wait() == self.state.last_key
+        if self._indexer.wait() != self.state.indexed_key:
+            self._save(self.state)
+        return self.state.indexed_key == self.state.last_key
 
     def close(self, **changes: str | None) -> None:
         """Flushes, and commits the cursor with the changes of the state.

@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.articles.support import Lake, Upstream, make_index
+from chalicelib.articles.index import ArticleIndex
+from tests.articles.support import Lake, Upstream, World, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-    from chalicelib.articles.index import ArticleIndex
     from tests.conftest import Cloud
 
 
@@ -34,9 +34,30 @@ def dynamodb(cloud: Cloud) -> Iterator[DynamoDBClient]:
 
 
 @pytest.fixture
-def index(cloud: Cloud, dynamodb: DynamoDBClient) -> ArticleIndex:
-    """The index in a table of its own, made as the shipped one is."""
-    return make_index(dynamodb, shipped=cloud.variable("ARTICLES_TABLE"))
+def articles_table(cloud: Cloud, dynamodb: DynamoDBClient) -> str:
+    """A table of the test's own, made as the shipped one is."""
+    return make_table(dynamodb, shipped=cloud.variable("ARTICLES_TABLE"))
+
+
+@pytest.fixture
+def index(dynamodb: DynamoDBClient, articles_table: str) -> ArticleIndex:
+    return ArticleIndex(dynamodb, articles_table)
+
+
+@pytest.fixture
+def world(
+    upstream: Upstream, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, articles_table: str
+) -> World:
+    return World(upstream, s3, bucket, dynamodb, articles_table)
+
+
+@pytest.fixture
+def small_world(
+    tmp_path: Path, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, articles_table: str
+) -> Iterator[World]:
+    """With as few articles as a test of many writes can do with."""
+    with Upstream(tmp_path, articles=5) as upstream:
+        yield World(upstream, s3, bucket, dynamodb, articles_table)
 
 
 @pytest.fixture

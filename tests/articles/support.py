@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
@@ -14,16 +17,19 @@ import uvicorn
 from chalicelib.articles.client import ContentClient
 from chalicelib.articles.credentials import Credentials
 from chalicelib.articles.index import ArticleIndex
+from chalicelib.articles.reader import iter_rows, latest_articles
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
-from chalicelib.articles.state import LIVE
+from chalicelib.articles.state import LIVE, load_state
+from chalicelib.articles.store import Store
+from chalicelib.articles.sync import Order, Sync
 from local.standins.serving import listen
 from local.standins.volcengine.app import build_app
 from local.standins.volcengine.catalogue import Catalogue
 from local.standins.volcengine.signature import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,9 +37,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from chalicelib.articles.changelog import Row
+    from chalicelib.articles.index import Entry
     from chalicelib.articles.log import RowSink
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
+    from chalicelib.articles.state import CursorState
+    from chalicelib.articles.sync import ContentSource
 
 CHANNEL = "local_default_content"
 ACCESS_KEY = "AKLTtest"
@@ -41,6 +50,9 @@ SECRET_KEY = "c2VjcmV0LW9mLXRoZS10ZXN0cw=="
 
 
 START = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
+
+
+NOTHING_MORE = Order()
 
 
 class VirtualClock:
@@ -155,8 +167,8 @@ class Upstream:
         return response.json()
 
 
-def make_index(dynamodb: DynamoDBClient, *, shipped: str) -> ArticleIndex:
-    """An index in a new table with the keys and indexes of the table `shipped`."""
+def make_table(dynamodb: DynamoDBClient, *, shipped: str) -> str:
+    """A new table with the keys and indexes of the table `shipped`; its name."""
     described = dynamodb.describe_table(TableName=shipped)["Table"]
     name = f"articles-{uuid4().hex}"
     dynamodb.create_table(
@@ -173,7 +185,7 @@ def make_index(dynamodb: DynamoDBClient, *, shipped: str) -> ArticleIndex:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    return ArticleIndex(dynamodb, name)
+    return name
 
 
 class NoIndex:
@@ -280,3 +292,148 @@ def before_first_put(s3: S3Client, key_part: str, action: Any) -> Iterator[S3Cli
 
     yield cast("S3Client", Interrupted())
     assert not pending, "the awaited write never came"
+
+
+class Fuse:
+    """Kills the process at its nth write, of whatever kind, just before or just after that takes effect.
+
+    From then on every call of its clients fails: threads of the dead process do nothing more.
+    """
+
+    def __init__(self, write: int, *, after: bool) -> None:
+        self._left = write
+        self._after = after
+        self._blown = False
+        self._lock = threading.Lock()
+
+    def wrap(self, client: Any) -> Any:
+        return _Fused(client, self)
+
+    def call(self, method: Callable[..., Any], *, writes: bool, arguments: dict[str, Any]) -> Any:
+        with self._lock:
+            if writes and not self._blown:
+                self._left -= 1
+                if self._left == 0:
+                    if self._after:
+                        method(**arguments)
+                    self._blown = True
+            if self._blown:
+                raise Killed
+        return method(**arguments)
+
+
+class _Fused:
+    _WRITES = ("put_object", "update_item", "put_events")
+
+    def __init__(self, client: Any, fuse: Fuse) -> None:
+        self._client = client
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in ("exceptions", "get_paginator"):
+            return found
+        return lambda **arguments: self._fuse.call(found, writes=name in self._WRITES, arguments=arguments)
+
+
+@dataclass
+class Bus:
+    """EventBridge as far as the sync speaks to it: keeps what it is told, or fails."""
+
+    told: list[dict[str, Any]] = field(default_factory=list)
+    failing: bool = False
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if self.failing:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+        self.told += [{**json.loads(entry["Detail"]), "kind": entry["DetailType"]} for entry in Entries]
+        return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+class World:
+    """Everything that a turn of the sync touches: the stand-in, a bucket, an index and a bus, on one clock."""
+
+    def __init__(
+        self, upstream: Upstream, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, table: str
+    ) -> None:
+        self.upstream = upstream
+        self.clock = upstream.clock
+        self.s3 = s3
+        self.bucket = bucket
+        self.dynamodb = dynamodb
+        self.table = table
+        self.index = ArticleIndex(dynamodb, table)
+        self.bus = Bus()
+        self.store = Store(s3, bucket)
+
+    def turn(
+        self,
+        order: Order = NOTHING_MORE,
+        *,
+        seconds: float = 280,
+        fuse: Fuse | None = None,
+        client: ContentSource | None = None,
+        run_id: str | None = None,
+        channels: Sequence[str] = (CHANNEL,),
+    ) -> dict[str, dict[str, str]]:
+        wrap: Callable[[Any], Any] = fuse.wrap if fuse else lambda real: real
+        end = self.clock.monotonic() + seconds
+        sync = Sync(
+            client or self.upstream.client(),
+            wrap(self.s3),
+            self.bucket,
+            ArticleIndex(wrap(self.dynamodb), self.table),
+            wrap(self.bus),
+            "default",
+            clock=self.clock.now,
+        )
+        try:
+            return sync.turn(
+                channels,
+                order,
+                run_id=run_id or new_run_id(self.clock.now()),
+                deadline=lambda: end - self.clock.monotonic(),
+            )
+        finally:
+            # The next process starts with pacing of its own, which must not share the service's second.
+            self.clock.sleep(1)
+
+    def rows(self, name: str = LIVE) -> list[Row]:
+        return list(iter_rows(self.s3, self.bucket, CHANNEL, name=name))
+
+    def latest(self) -> dict[str, Row]:
+        return latest_articles(self.s3, self.bucket, CHANNEL)
+
+    def listed(self) -> list[Entry]:
+        found: list[Entry] = []
+        after = None
+        while True:
+            entries, after = self.index.page(CHANNEL, after=after, limit=100)
+            found += entries
+            if after is None:
+                return found
+
+    def entry(self, group_id: str) -> Entry:
+        entry = self.index.get(CHANNEL, group_id)
+        assert entry is not None
+        return entry
+
+    def state(self, name: str = LIVE) -> CursorState:
+        return load_state(self.store, CHANNEL, name).state
+
+    def runs(self, folder: str = "runs/") -> list[dict[str, Any]]:
+        records = [json.loads(self.read(key)) for key in self.store.keys(folder)]
+        return sorted(records, key=lambda record: (record["started_at"], record["run_id"]))
+
+    def read(self, key: str) -> bytes:
+        """An object's bytes, decompressed."""
+        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return gzip.decompress(body) if key.endswith(".gz") else body
+
+    def holding(self, text: str) -> list[str]:
+        """Every object, of whatever kind, that holds the text, and `index` if an entry does."""
+        mark = text.encode()
+        keys = [key for key in self.store.keys("") if mark in self.read(key)]
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
+        items = [json.dumps(item, ensure_ascii=False) for page in pages for item in page["Items"]]
+        return keys + ["index" for item in items if text in item]

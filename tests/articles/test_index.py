@@ -372,3 +372,21 @@ def test_an_entry_that_a_newer_version_wrote_can_be_read(index: ArticleIndex) ->
     assert Entry.from_item({"channel": "c", "group_id": "1", "later": 1}) == replace(
         Entry(channel="c", group_id="1"), checks=0
     )
+
+
+def test_a_row_that_comes_again_in_another_object_moves_the_entry_there(index: ArticleIndex) -> None:
+    index.put_rows(CHANNEL, key(1), [row()])
+    index.checked(got(index), SEEN + 9 * DAY)
+    before = got(index)
+    index.put_rows(CHANNEL, "compacted/1", [row()])
+
+    assert got(index) == replace(before, object="compacted/1", objects=frozenset({key(1), "compacted/1"}))
+
+
+def test_a_takedown_that_comes_again_after_its_purge_makes_nothing_due(index: ArticleIndex) -> None:
+    withdrawn = row(seq=2, op="takedown", after=DAY)
+    index.put_rows(CHANNEL, key(2), [withdrawn])
+    index.purged(got(index))
+    index.put_rows(CHANNEL, key(2), [withdrawn])
+
+    assert due(index, 1000 * DAY) == []

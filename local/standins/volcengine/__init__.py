@@ -11,7 +11,8 @@ decided here and marked as such.
     GET  /media/…                                         pictures and videos, with --media-origin
     GET  /admin/articles                                  the truth, in order of sync
     POST /admin/articles {"count": 5}                     sync more
-    POST /admin/articles/{id}/takedown · unavailable · available · change
+    POST /admin/articles/{id}/takedown · unavailable · available
+    POST /admin/articles/{id}/change {"title": "…"}       edit one; without a title it gets a mark
     POST · GET · DELETE /admin/faults                     {"kind": "throttle429", "count": 3}, see faults.py
     POST /admin/notifications {"url", "group_ids"}        push a signed 内容变更通知; tells what came back
     GET  /admin/requests                                  counts since the start

@@ -251,7 +251,11 @@ class _Upstream:
         group_id, verb = request.path_params["group_id"], request.path_params["verb"]
         try:
             if verb == "change":
-                self._catalogue.change(group_id)
+                value = await _json(request)
+                title = value.get("title") if isinstance(value, dict) else None
+                if not isinstance(title, str | None):
+                    return _refuse("title must be text.")
+                self._catalogue.change(group_id, title)
             elif verb in _STATES:
                 self._catalogue.set_state(group_id, _STATES[verb])
             else:

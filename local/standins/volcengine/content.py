@@ -103,14 +103,16 @@ class Content:
         """19 digits, beyond 2^53, and not in the order of numbers."""
         return str(7_250_000_000_000_000_000 + ((number + 1) * 0x9E3779B97F4A7C15) % 999_999_999_999_937)
 
-    def article(self, number: int, *, synced_at: int, revision: int, fetch: int) -> dict[str, Any]:
-        """One object of `Articles`. `synced_at` in seconds since the epoch."""
+    def article(
+        self, number: int, *, synced_at: int, revision: int, fetch: int, title: str | None = None
+    ) -> dict[str, Any]:
+        """One object of `Articles`. `synced_at` in seconds since the epoch. A `title` replaces the made one."""
         chance = random.Random(f"{self._seed}/{number}")  # noqa: S311 - meant to be reproducible
         theme = chance.choice(_THEMES)
         words = {name: chance.choice(values) for name, values in _WORDS.items()}
-        title = chance.choice(theme.titles).format(**words)
+        made_title = chance.choice(theme.titles).format(**words)
         if revision:
-            title += f"(更新{revision})"
+            made_title += f"(更新{revision})"
         kind = chance.choice(("article", "article", "feed_video", "short_video"))
         # Publication, creation and sync are days apart, so that neither is in the order of the scan.
         created_at = (synced_at - chance.randrange(600, 260_000)) // 1800 * 1800
@@ -119,7 +121,7 @@ class Content:
         fetched = _Fetched(self._seed, group_id, self._utm_source, synced_at, fetch, self._images, self._videos)
         return {
             "GroupId": group_id,
-            "Title": title,
+            "Title": title or made_title,
             "ArticleType": kind,
             "PublishTime": published_at,
             "CreateTime": created_at,
