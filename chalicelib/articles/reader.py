@@ -142,14 +142,17 @@ def holders(store: Store, key: str) -> set[str]:
     return {other for other, span in spans.items() if span[0] <= first and last <= span[1]}
 
 
-def iter_rows(s3: S3Client, bucket: str, channel: str, *, prefix: str = "") -> Iterator[Row]:
-    """Every committed row of the channel's logs, by (observed_at, seq, pos).
+def iter_rows(
+    s3: S3Client, bucket: str, channel: str, *, prefix: str = "", name: str | None = None
+) -> Iterator[Row]:
+    """Every committed row of the channel's logs, or of the one of that name, by (observed_at, seq, pos).
 
     One object of each log is in memory at a time, compressed. Rows of one log stay in its order even where its
     clock went back. Raises botocore's errors.
     """
     store = Store(s3, bucket, prefix)
-    return merge(*(_log_rows(store, log) for log in channel_logs(store, channel)), key=version)
+    logs = [log for log in channel_logs(store, channel) if name in (None, log.name)]
+    return merge(*(_log_rows(store, log) for log in logs), key=version)
 
 
 def version(row: Row) -> tuple[str, int, int]:
