@@ -21,7 +21,7 @@ from chalicelib.articles.reader import iter_rows, latest_articles
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
 from chalicelib.articles.signer import Credentials
-from chalicelib.articles.state import LIVE, backfill_names, load_state
+from chalicelib.articles.state import LIVE, load_state
 from chalicelib.articles.store import Store
 from chalicelib.articles.sync import Order, Sync
 from local.standins.serving import listen
@@ -368,9 +368,6 @@ class World:
 
     def rows(self, name: str = LIVE) -> list[Row]:
         return list(iter_rows(self.s3, self.bucket, CHANNEL, name=name))
-
-    def names(self) -> list[str]:
-        return [LIVE, *backfill_names(self.store, CHANNEL)]
 
     def object_rows(self, key: str) -> list[Row]:
         return list(read_rows(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()))
