@@ -14,6 +14,7 @@ from uuid import uuid4
 import requests
 import uvicorn
 
+from chalicelib.articles.changelog import read_rows
 from chalicelib.articles.client import ContentClient
 from chalicelib.articles.credentials import Credentials
 from chalicelib.articles.index import ArticleIndex
@@ -400,6 +401,9 @@ class World:
 
     def rows(self, name: str = LIVE) -> list[Row]:
         return list(iter_rows(self.s3, self.bucket, CHANNEL, name=name))
+
+    def object_rows(self, key: str) -> list[Row]:
+        return list(read_rows(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()))
 
     def latest(self) -> dict[str, Row]:
         return latest_articles(self.s3, self.bucket, CHANNEL)
