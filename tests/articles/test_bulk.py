@@ -5,6 +5,8 @@ from __future__ import annotations
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from chalicelib.articles.client import Page
 from chalicelib.articles.log import ROWS_PER_OBJECT
 from chalicelib.articles.reader import iter_rows
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_s3 import S3Client
+
+pytestmark = pytest.mark.system
 
 CONTENT = Content("bulk", CHANNEL)
 PAGE = 30

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from chalicelib.articles.index import ArticleIndex
     from tests.conftest import Cloud
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def lake(s3: S3Client, bucket: str, upstream: Upstream, index: ArticleIndex) -> Lake:

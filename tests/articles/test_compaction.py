@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from chalicelib.articles.compaction import Compaction
     from chalicelib.articles.index import ArticleIndex
 
+pytestmark = pytest.mark.system
+
 DAY = "2026-11-21"
 FOLDER = f"articles/utm_source={CHANNEL}/dt={DAY}/"
 

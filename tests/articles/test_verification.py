@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.index import ArticleIndex
 
+pytestmark = pytest.mark.system
+
 DAY = "2026-11-21"
 
 

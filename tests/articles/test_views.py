@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.client import ContentClient, Page
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
