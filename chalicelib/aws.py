@@ -50,8 +50,18 @@ def kms() -> KMSClient:
 
 @cache
 def events() -> Any:
-    """EventBridge; for one call of it, its types are not worth a dependency."""
+    """EventBridge; for one call of it, its types are not worth a dependency. So with the next two."""
     return boto3.client("events", config=_CONFIG)
+
+
+@cache
+def secretsmanager() -> Any:
+    return boto3.client("secretsmanager", config=_CONFIG)
+
+
+@cache
+def ssm() -> Any:
+    return boto3.client("ssm", config=_CONFIG)
 
 
 @cache

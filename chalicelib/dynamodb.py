@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, Any]
+Key = str | tuple[str, str]
+"""A hash key, or a hash and a range key."""
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -37,6 +39,7 @@ class Update:
 
     assignments: list[str] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
+    additions: list[str] = field(default_factory=list)
     conditions: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -47,6 +50,19 @@ class Update:
                 self.removals.append(self.name(name))
             else:
                 self.assignments.append(f"{self.name(name)} = {self.value(value)}")
+        return self
+
+    def default(self, **attributes: Any) -> Update:
+        """Sets what is not there yet."""
+        for name, value in attributes.items():
+            self.assignments.append(
+                f"{self.name(name)} = if_not_exists({self.name(name)}, {self.value(value)})"
+            )
+        return self
+
+    def include(self, name: str, member: str) -> Update:
+        """Adds a member to a set."""
+        self.additions.append(f"{self.name(name)} {self.value({member})}")
         return self
 
     def add(self, name: str, amount: int) -> Update:
@@ -91,16 +107,16 @@ class Update:
 
 
 class Table:
-    """A table with one hash key, spoken to in plain values."""
+    """A table, spoken to in plain values. `key` names its hash key, and its range key where it has one."""
 
-    def __init__(self, client: DynamoDBClient, name: str, key: str) -> None:
+    def __init__(self, client: DynamoDBClient, name: str, *key: str) -> None:
         self.client = client
         self.name = name
         self.key = key
 
-    def get(self, key: str) -> Item | None:
+    def get(self, key: Key) -> Item | None:
         """The item, read consistently; None where there is none."""
-        answer = self.client.get_item(TableName=self.name, Key={self.key: {"S": key}}, ConsistentRead=True)
+        answer = self.client.get_item(TableName=self.name, Key=self._key(key), ConsistentRead=True)
         return decode(answer["Item"]) if "Item" in answer else None
 
     def put_new(self, item: Item) -> None:
@@ -110,18 +126,20 @@ class Table:
                 TableName=self.name,
                 Item=encode(item),
                 ConditionExpression="attribute_not_exists(#key)",
-                ExpressionAttributeNames={"#key": self.key},
+                ExpressionAttributeNames={"#key": self.key[0]},
             )
         except ClientError as error:
             raise _condition_failed(error) or error from error
 
-    def update(self, key: str, update: Update) -> Item:
+    def update(self, key: Key, update: Update) -> Item:
         """Carries the update out in one conditional write and returns the whole new item."""
         clauses = []
         if update.assignments:
             clauses.append("SET " + ", ".join(update.assignments))
         if update.removals:
             clauses.append("REMOVE " + ", ".join(update.removals))
+        if update.additions:
+            clauses.append("ADD " + ", ".join(update.additions))
         parameters: dict[str, Any] = {
             "UpdateExpression": " ".join(clauses),
             "ExpressionAttributeNames": update.names,
@@ -133,7 +151,7 @@ class Table:
         try:
             answer = self.client.update_item(
                 TableName=self.name,
-                Key={self.key: {"S": key}},
+                Key=self._key(key),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **parameters,
@@ -142,12 +160,14 @@ class Table:
             raise _condition_failed(error) or error from error
         return decode(answer["Attributes"])
 
-    def delete(self, key: str) -> Item | None:
+    def delete(self, key: Key) -> Item | None:
         """Deletes the item and returns it; None where there was none."""
-        answer = self.client.delete_item(
-            TableName=self.name, Key={self.key: {"S": key}}, ReturnValues="ALL_OLD"
-        )
+        answer = self.client.delete_item(TableName=self.name, Key=self._key(key), ReturnValues="ALL_OLD")
         return decode(answer["Attributes"]) if answer.get("Attributes") else None
+
+    def _key(self, key: Key) -> dict[str, Any]:
+        values = (key,) if isinstance(key, str) else key
+        return {name: {"S": value} for name, value in zip(self.key, values, strict=True)}
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── ValidationFailed            request.invalid          422
     │   ├── MalformedRequest            request.malformed        400
     │   ├── Unauthorized                auth.required            401
+    │   ├── NotificationRefused         sync.notification_refused 401
     │   ├── Forbidden                   auth.forbidden           403
     │   ├── RouteNotFound               request.route_not_found  404
     │   ├── MethodNotAllowed            request.method_not_allowed 405
@@ -14,6 +15,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   └── TooManyRequests             request.rate_limited     429
     ├── NotFound                        *.not_found              404
     │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
+    │   ├── ArticleNotFound · NotificationsOff
+    │   └── ArticleWithdrawn            article.withdrawn        410
     ├── StateConflict                   task.state_conflict      409
     │   ├── LoginRequired               account.login_required   409
     │   ├── LoginConflict               login.state_conflict     409
@@ -132,6 +135,13 @@ class Unauthorized(RequestError):
     next_step = "Send a valid key as `Authorization: Bearer …`."
 
 
+class NotificationRefused(RequestError):
+    code = "sync.notification_refused"
+    status = 401
+    title = "The notification's signature or time is not right"
+    next_step = "Compare callback_secret with the secret of the content service's 回调配置, and the clocks."
+
+
 class Forbidden(RequestError):
     code = "auth.forbidden"
     status = 403
@@ -204,6 +214,25 @@ class ChannelNotFound(NotFound):
     code = "sync.channel_not_found"
     title = "There is no such channel"
     next_step = "Use one of the channels that GET /api/v1/sync lists."
+
+
+class ArticleNotFound(NotFound):
+    code = "article.not_found"
+    title = "There is no such article"
+    next_step = "List the articles with GET /api/v1/articles, or ask for it with POST /api/v1/articles/refresh."
+
+
+class ArticleWithdrawn(NotFound):
+    code = "article.withdrawn"
+    status = 410
+    title = "The article has been withdrawn"
+    next_step = "Remove whatever copies you have made of it: it was taken down everywhere, for compliance."
+
+
+class NotificationsOff(NotFound):
+    code = "sync.notifications_off"
+    title = "No notifications are taken here"
+    next_step = "Put the callback_secret of the content service's 回调配置 where VOLC_CREDENTIALS points."
 
 
 class StateConflict(PublisherError):

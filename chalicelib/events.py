@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SOURCE = "social-publisher"
 ACCOUNT_EXPIRED = "Account expired"
+SYNC_BEHIND = "Sync behind"
+SYNC_RECOVERED = "Sync recovered"
 
 
 def event(event_id: str, kind: str, at: str, **detail: Any) -> dict[str, Any]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint
 
 from chalicelib import aws
 from chalicelib.clock import utc_now
-from chalicelib.errors import PublisherError
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
     from chalice.app import CloudWatchEvent
 
-jobs = Blueprint(__name__)
+    from chalicelib.articles.client import ContentClient
 
-logger = logging.getLogger(__name__)
+jobs = Blueprint(__name__)
 
 
 @jobs.schedule("rate(1 minute)", name="sweep")
@@ -46,36 +45,62 @@ def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
 
 @jobs.schedule("rate(5 minutes)", name="scan")
 def scan(event: CloudWatchEvent) -> dict[str, Any]:
-    """Carries every channel from its cursor to the end of the scan, or as far as the time allows.
+    """Takes a turn of the content sync, over every channel, as far as the time allows.
 
-    A channel that fails does not keep the others from their turn; the failure is in its run record. The detail
-    of the event may carry a `run_id`: `POST /api/v1/sync/run` gave it to its caller.
+    The detail of the event may carry what `Order` holds, and a `run_id`: the API gave it to its caller.
     """
-    from chalicelib.articles.client import ContentClient
+    from chalicelib.articles.index import ArticleIndex
     from chalicelib.articles.runs import new_run_id
-    from chalicelib.articles.scan import run_scan
-    from chalicelib.articles.signer import Credentials
+    from chalicelib.articles.sync import Order, Sync
 
-    client = ContentClient(
-        settings.volc_endpoint,
-        Credentials(settings.volc_access_key, settings.volc_secret_key, settings.volc_session_token),
-        settings.volc_region,
+    sync = Sync(
+        _content_client(),
+        aws.s3(),
+        settings.content_bucket,
+        ArticleIndex(aws.dynamodb(), settings.articles_table),
+        aws.events(),
+        settings.event_bus,
     )
     run_id = event.detail.get("run_id") or new_run_id(utc_now())
     context: Any = event.context
-    outcomes: dict[str, str] = {}
-    for channel in settings.volc_channels:
-        try:
-            summary = run_scan(
-                channel,
-                client,
-                aws.s3(),
-                settings.content_bucket,
-                run_id=run_id,
-                deadline=lambda: context.get_remaining_time_in_millis() / 1000,
-            )
-            outcomes[channel] = summary.status
-        except PublisherError as error:
-            logger.exception("the sync of %s failed", channel)
-            outcomes[channel] = error.code
+    outcomes = sync.turn(
+        settings.volc_channels,
+        Order.from_detail(event.detail),
+        run_id=run_id,
+        deadline=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
     return {"run_id": run_id, "channels": outcomes}
+
+
+@jobs.schedule("rate(5 minutes)", name="mirror")
+def mirror(event: CloudWatchEvent) -> dict[str, Any]:
+    """Copies the media of the channels that want it, as far as the time allows."""
+    from chalicelib.articles.index import ArticleIndex
+    from chalicelib.articles.mirror import run_mirrors
+    from chalicelib.articles.store import Store
+
+    context: Any = event.context
+    outcomes = run_mirrors(
+        {channel: settings.volc_mirror(channel) for channel in settings.volc_channels},
+        Store(aws.s3(), settings.content_bucket),
+        ArticleIndex(aws.dynamodb(), settings.articles_table),
+        deadline=lambda: context.get_remaining_time_in_millis() / 1000,
+        max_bytes=settings.mirror_max_bytes,
+        allow_loopback=settings.media_allow_loopback,
+    )
+    return {"channels": outcomes}
+
+
+@cache
+def _content_client() -> ContentClient:
+    """One a process: the account's pace, its connection, its keys and the time of the service go on with it."""
+    from chalicelib.articles.client import ContentClient
+    from chalicelib.articles.credentials import SecretCache, read_secret
+
+    secrets = SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return ContentClient(
+        settings.volc_endpoint,
+        secrets.current().credentials,
+        settings.volc_region,
+        renew=lambda: secrets.renewed().credentials,
+    )

@@ -7,8 +7,9 @@ not exist yet (`chalice package` imports the app), and a function needs only the
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
 from chalicelib.errors import ConfigurationError
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 DOUYIN_ORIGIN = "https://creator.douyin.com"
 VOLC_ENDPOINT = "https://mercury.volcengineapi.com"
+
+MirrorMode = Literal["none", "covers", "videos"]
+
+_CREDENTIALS = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
 
 
 class Settings:
@@ -40,6 +45,11 @@ class Settings:
     @property
     def logins_table(self) -> str:
         return self._required("LOGINS_TABLE")
+
+    @property
+    def articles_table(self) -> str:
+        """The index of the synced articles."""
+        return self._required("ARTICLES_TABLE")
 
     @property
     def publish_queue_url(self) -> str:
@@ -148,16 +158,31 @@ class Settings:
         return self._origin("VOLC_ENDPOINT", VOLC_ENDPOINT)
 
     @property
+    def volc_credentials(self) -> str:
+        """Where the keys are kept (chalicelib/articles/credentials.py); empty where the next four hold them."""
+        value = self._environment.get("VOLC_CREDENTIALS", "")
+        if value and not _CREDENTIALS.fullmatch(value):
+            raise ConfigurationError(
+                "VOLC_CREDENTIALS must be the ARN of a secret of Secrets Manager, or ssm:/path of a parameter."
+            )
+        return value
+
+    @property
     def volc_access_key(self) -> str:
-        return self._required("VOLC_ACCESS_KEY")
+        return self._environment.get("VOLC_ACCESS_KEY", "")
 
     @property
     def volc_secret_key(self) -> str:
-        return self._required("VOLC_SECRET_KEY")
+        return self._environment.get("VOLC_SECRET_KEY", "")
 
     @property
-    def volc_session_token(self) -> str | None:
-        return self._environment.get("VOLC_SESSION_TOKEN") or None
+    def volc_session_token(self) -> str:
+        return self._environment.get("VOLC_SESSION_TOKEN", "")
+
+    @property
+    def volc_callback_secret(self) -> str:
+        """What the content service signs its notifications with."""
+        return self._environment.get("VOLC_CALLBACK_SECRET", "")
 
     @property
     def volc_region(self) -> str:
@@ -167,6 +192,24 @@ class Settings:
     def volc_channels(self) -> tuple[str, ...]:
         """The channels (UtmSource) to sync; empty where the sync is not used."""
         return tuple(filter(None, self._environment.get("VOLC_UTM_SOURCES", "").split(",")))
+
+    def volc_mirror(self, channel: str) -> MirrorMode:
+        """What of the channel's media is copied: `none`, `covers`, or `videos` (and covers).
+
+        VOLC_MIRROR is one of them for all channels, or `channel=mode` for some, separated by commas.
+        """
+        value = self._environment.get("VOLC_MIRROR") or "none"
+        modes = dict(part.rpartition("=")[::2] for part in value.split(","))
+        for mode in modes.values():
+            if mode not in ("none", "covers", "videos"):
+                raise ConfigurationError(f"VOLC_MIRROR must name none, covers or videos, not {mode!r}.")
+        mode = modes.get(channel, modes.get("", "none"))
+        return cast("MirrorMode", mode)
+
+    @property
+    def mirror_max_bytes(self) -> int:
+        """Cap on one copied file. Four of them have to fit the function's disk."""
+        return self._integer("MIRROR_MAX_BYTES", 1024**3)
 
     # Reading
 

@@ -13,8 +13,8 @@ from chalicelib.errors import (
     MediaTooLarge,
     MediaTooLong,
     MediaTypeRejected,
-    MediaUnreachable,
 )
+from chalicelib.fetching import capped, head_of
 from chalicelib.media import (
     ACCEPTED,
     MAX_IMAGE_BYTES,
@@ -24,14 +24,12 @@ from chalicelib.media import (
     WANTED,
     Kind,
 )
+from chalicelib.sniff import SNIFF_BYTES, sniff
 from container.probe import Shape, probe
-from container.sniff import SNIFF_BYTES, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-CHUNK = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,10 @@ def keep(
     Raises MediaUnreachable (broken off, too slow), MediaTooLarge, MediaTypeRejected, MediaDamaged,
     MediaTooLong, MediaDimensions. Nothing is left on disk then.
     """
-    chunks = _within(pieces, total, limits.bytes_of(kind), limits, source)
-    head = _head(chunks)
+    chunks = capped(
+        pieces, total, limits.bytes_of(kind), limits.deadline, source=source, progress=limits.progress
+    )
+    head = head_of(chunks, SNIFF_BYTES)
     found = sniff(head)
     if found not in ACCEPTED[kind]:
         raise MediaTypeRejected(f"{source} is {found}, not {WANTED[kind]}.")
@@ -137,46 +137,6 @@ def check_shape(shape: Shape, kind: Kind, max_seconds: int) -> None:
         raise MediaDimensions(
             f"The picture has {width} x {height} pixels, more than {MAX_IMAGE_PIXELS // 10**6} million in all."
         )
-
-
-def too_late(source: str) -> MediaUnreachable:
-    return MediaUnreachable(f"{source} did not arrive within the time that was left.")
-
-
-def _within(
-    pieces: Iterator[bytes], total: int | None, max_bytes: int, limits: Limits, source: str
-) -> Iterator[bytes]:
-    """The pieces, as long as they stay within the caps and amount to what was announced."""
-    if total is not None and total > max_bytes:
-        raise _too_large(source, max_bytes)
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > max_bytes:
-            raise _too_large(source, max_bytes)
-        if limits.deadline() <= 0:
-            raise too_late(source)
-        if limits.progress is not None:
-            limits.progress(size, total)
-        yield piece
-    # A connection that was cut at the deadline looks like an end where no length was announced.
-    if limits.deadline() <= 0:
-        raise too_late(source)
-    if total is not None and size != total:
-        raise MediaUnreachable(f"{source} broke off after {size} of {total} bytes.")
-
-
-def _head(chunks: Iterator[bytes]) -> bytes:
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= SNIFF_BYTES:
-            break
-    return head
-
-
-def _too_large(source: str, max_bytes: int) -> MediaTooLarge:
-    return MediaTooLarge(f"{source} is larger than {max_bytes} bytes ({max_bytes / 2**20:.0f} MiB).")
 
 
 def _clock(seconds: int) -> str:

@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
 from chalicelib.errors import MediaDamaged, MediaUnreachable
-from container.media_file import CHUNK, Limits, MediaFile, keep
+from chalicelib.fetching import CHUNK
+from container.media_file import Limits, MediaFile, keep
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,17 +13,22 @@ DEFAULT_PORT = 8989
 
 @dataclass(frozen=True, slots=True)
 class Volcengine:
-    """The real content service: an endpoint with the keys of an account."""
+    """The real content service: an endpoint with the keys of an account.
+
+    `session_token` comes with temporary keys; `callback_secret` signs the service's notifications.
+    """
 
     endpoint: str
     access_key: str
     secret_key: str = field(repr=False)
     utm_sources: str
+    session_token: str = field(default="", repr=False)
+    callback_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`douyin_origin` and `volcengine` are None where a stand-in takes their place."""
+    """`douyin_origin` and `volcengine` are None where a stand-in takes their place. `mirror` as VOLC_MIRROR."""
 
     port: int = DEFAULT_PORT
     data: Path = ROOT / ".local"
@@ -33,6 +38,7 @@ class Options:
     volcengine: Volcengine | None = None
     allow_media_from: tuple[str, ...] = ()
     allow_proxies: tuple[str, ...] = ()
+    mirror: str = "none"
     headed: bool = False
 
 
@@ -60,7 +66,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         metavar="URL",
         default=environment("VOLC_ENDPOINT"),
         help="the real content service instead of the stand-in: https://mercury.volcengineapi.com "
-        "(VOLC_ENDPOINT)",
+        "(VOLC_ENDPOINT). VOLC_SESSION_TOKEN and VOLC_CALLBACK_SECRET come from the environment alone",
     )
     parser.add_argument("--volc-access-key", metavar="KEY", default=environment("VOLC_ACCESS_KEY"))
     parser.add_argument(
@@ -74,6 +80,12 @@ def parse(arguments: list[str] | None = None) -> Options:
         metavar="NAME[,NAME…]",
         default=environment("VOLC_UTM_SOURCES"),
         help="the channels to sync (VOLC_UTM_SOURCES)",
+    )
+    parser.add_argument(
+        "--mirror",
+        metavar="MODE",
+        default=environment("VOLC_MIRROR") or "none",
+        help="what of the articles' media is copied: none, covers, videos, or CHANNEL=MODE,… (VOLC_MIRROR)",
     )
     parser.add_argument(
         "--allow-media-from",
@@ -101,7 +113,12 @@ def parse(arguments: list[str] | None = None) -> Options:
                 "(or VOLC_ACCESS_KEY, VOLC_SECRET_KEY and VOLC_UTM_SOURCES)"
             )
         volcengine = Volcengine(
-            given.volc_endpoint, given.volc_access_key, given.volc_secret_key, given.utm_source
+            given.volc_endpoint,
+            given.volc_access_key,
+            given.volc_secret_key,
+            given.utm_source,
+            session_token=environment("VOLC_SESSION_TOKEN", ""),
+            callback_secret=environment("VOLC_CALLBACK_SECRET", ""),
         )
     return Options(
         port=given.port,
@@ -112,5 +129,6 @@ def parse(arguments: list[str] | None = None) -> Options:
         volcengine=volcengine,
         allow_media_from=tuple(given.allow_media_from),
         allow_proxies=tuple(given.allow_proxy),
+        mirror=given.mirror,
         headed=given.headed,
     )

@@ -176,15 +176,21 @@ def _set_lifecycle(s3: Any, bucket: str, configuration: Mapping[str, Any] | None
 
 
 def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule in S3's own words; the template's are CloudFormation's. Only expiry by age is known."""
-    unknown = set(rule) - {"Id", "Prefix", "Status", "ExpirationInDays"}
+    """A rule in S3's own words; the template's are CloudFormation's. Known are ends by age, of objects and of
+    uploads that broke off.
+    """
+    unknown = set(rule) - {"Id", "Prefix", "Status", "ExpirationInDays", "AbortIncompleteMultipartUpload"}
     if unknown:
         raise StackFailed(
             f"The lifecycle rule {rule.get('Id')} uses {', '.join(sorted(unknown))}, unknown here."
         )
-    return {
+    described: dict[str, Any] = {
         "ID": rule["Id"],
         "Filter": {"Prefix": rule.get("Prefix", "")},
         "Status": rule["Status"],
-        "Expiration": {"Days": int(rule["ExpirationInDays"])},
     }
+    if "ExpirationInDays" in rule:
+        described["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
+    if abort := rule.get("AbortIncompleteMultipartUpload"):
+        described["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": int(abort["DaysAfterInitiation"])}
+    return described

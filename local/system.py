@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -34,6 +34,7 @@ STACK = "social-publisher"
 STANDIN_CHANNEL = "local_default_content"
 STANDIN_ACCESS_KEY = "local-access-key"
 STANDIN_SECRET_KEY = "local-secret-key"
+STANDIN_CALLBACK_SECRET = "local-callback-secret"
 
 
 class CannotStart(Exception):
@@ -92,11 +93,13 @@ class System:
             "BrowserMode": "headed" if options.headed else "headless",
             "VolcEndpoint": self.volcengine.endpoint,
             "VolcUtmSources": self.volcengine.utm_sources,
-            "VolcAccessKey": self.volcengine.access_key,
-            "VolcSecretKey": self.volcengine.secret_key,
+            "VolcMirror": options.mirror,
         }
         outputs = deploy(self.endpoint, STACK, template, parameters)
-        specs = functions(template, config, app, outputs=outputs, parameters=parameters)
+        specs = [
+            replace(spec, environment={**spec.environment, **self._secrets_of(spec.name)})
+            for spec in functions(template, config, app, outputs=outputs, parameters=parameters)
+        ]
         api = next(spec for spec in specs if spec.name == API_HANDLER)
 
         proxies = {"PROXY_ALLOW_LOOPBACK": ",".join(options.allow_proxies)}
@@ -141,10 +144,32 @@ class System:
             extra = ["--data", str(data / "volcengine"), "--utm-source", STANDIN_CHANNEL]
             extra += ["--access-key", STANDIN_ACCESS_KEY, "--secret-key", STANDIN_SECRET_KEY]
             port = ports.port("volcengine")
+            extra += ["--callback-secret", STANDIN_CALLBACK_SECRET]
+            extra += ["--media-origin", f"http://127.0.0.1:{port}"]
             endpoint = self._serve(
                 self._server("volcengine", "local.standins.volcengine", port, environment, extra)
             )
-            self.volcengine = Volcengine(endpoint, STANDIN_ACCESS_KEY, STANDIN_SECRET_KEY, STANDIN_CHANNEL)
+            self.volcengine = Volcengine(
+                endpoint,
+                STANDIN_ACCESS_KEY,
+                STANDIN_SECRET_KEY,
+                STANDIN_CHANNEL,
+                callback_secret=STANDIN_CALLBACK_SECRET,
+            )
+
+    def _secrets_of(self, function: str) -> dict[str, str]:
+        """What the cloud keeps in Secrets Manager or SSM. Here the environment of the functions that need it
+        has it, so that it never reaches the emulator's state on disk.
+        """
+        secrets = {
+            "scan": {
+                "VOLC_ACCESS_KEY": self.volcengine.access_key,
+                "VOLC_SECRET_KEY": self.volcengine.secret_key,
+                "VOLC_SESSION_TOKEN": self.volcengine.session_token,
+            },
+            API_HANDLER: {"VOLC_CALLBACK_SECRET": self.volcengine.callback_secret},
+        }
+        return secrets.get(function, {})
 
     def client(self, service: str) -> Any:
         """A boto3 client of the emulated AWS."""
@@ -176,6 +201,8 @@ class System:
         hosts = list(self.options.allow_media_from)
         if not self.options.douyin_origin:
             hosts.append(urlsplit(self.douyin_origin).netloc)
+        if not self.options.volcengine:
+            hosts.append(urlsplit(self.volcengine.endpoint).netloc)
         return hosts
 
 

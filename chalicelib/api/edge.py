@@ -12,12 +12,13 @@ import re
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Blueprint, MultiDict, Request, Response
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from chalicelib.errors import (
     InternalError,
@@ -83,6 +84,8 @@ class Operation:
     request: type[BaseModel] | None
     answer: type[BaseModel] | None
     errors: tuple[type[PublisherError], ...]
+    query: type[BaseModel] | None = None
+    body_optional: bool = False
     parameters: tuple[PathParameter, ...] = ()
     statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
     max_body_bytes: int = MAX_BODY_BYTES
@@ -103,14 +106,17 @@ class Routes(Blueprint):
         *,
         answer: type[BaseModel] | None,
         request: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
+        body_optional: bool = False,
         errors: tuple[type[PublisherError], ...] = (),
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
-        """Declares a route. The view gets the path parameters, decoded, and the parsed body; it returns the
-        answer's model, or a Response where status or headers differ from a plain 200. The view's docstring is
-        the operation's summary and description.
+        """Declares a route. The view gets the parsed query, the parsed body, each where a model is given, and
+        the path parameters, decoded; it returns the answer's model, or a Response where status or headers
+        differ from a plain 200. The view's docstring is the operation's summary and description. No body, where
+        it is optional, is a model of its defaults.
         """
 
         def declare(view: Callable[..., BaseModel | Response]) -> Callable[..., Response]:
@@ -125,6 +131,8 @@ class Routes(Blueprint):
                 request=request,
                 answer=answer,
                 errors=errors,
+                query=query,
+                body_optional=body_optional,
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
                 max_body_bytes=max_body_bytes,
@@ -148,10 +156,12 @@ def _serve(
         values = {name: unquote(value) for name, value in arguments.items()}
         for parameter in operation.parameters:
             parameter.check(values[parameter.name])
-        call = partial(view, **values)
+        parsed: list[BaseModel] = []
+        if operation.query is not None:
+            parsed.append(_parse_query(operation.query, _request.get()))
         if operation.request is not None:
-            call = partial(call, _parse_body(operation.request, _request.get(), operation.max_body_bytes))
-        answer = call()
+            parsed.append(_parse_body(operation.request, _request.get(), operation))
+        answer = view(*parsed, **values)
     except PublisherError as error:
         if error.status >= 500:
             logger.exception("request %s failed", request_id())
@@ -163,7 +173,11 @@ def _serve(
 
 
 def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    body = answer.model_dump_json(by_alias=True)
+    try:
+        body = answer.model_dump_json(by_alias=True)
+    except PydanticSerializationError:
+        # A title cut in the middle of an emoji holds half a surrogate pair, which UTF-8 cannot carry.
+        body = json.dumps(answer.model_dump(by_alias=True))
     return Response(body, status_code=status, headers={"Content-Type": "application/json", **(headers or {})})
 
 
@@ -229,16 +243,43 @@ def _allow(response: Response) -> dict[str, str]:
     return {"Allow": str(response.headers["Allow"])} if "Allow" in response.headers else {}
 
 
-def _parse_body(model: type[Body], request: Request, max_bytes: int) -> Body:
-    raw = request.raw_body or b""
-    if len(raw) > max_bytes:
-        raise PayloadTooLarge(f"The body has {len(raw)} bytes; the limit is {max_bytes}.")
+def signed_request() -> tuple[dict[str, str], bytes]:
+    """The current request's headers, by their names in lower case, and the exact bytes of its body: what a
+    signature is made over.
+    """
+    request = _request.get()
+    return {name.lower(): value for name, value in request.headers.items()}, _raw_body(request)
+
+
+def _parse_query(model: type[Body], request: Request) -> Body:
+    given = request.query_params or MultiDict({})
+    repeated = [name for name in given if len(given.getlist(name)) > 1]
+    if repeated:
+        errors = [{"pointer": _pointer((name,)), "detail": "must be given once"} for name in repeated]
+        raise ValidationFailed("A parameter is given more than once.", errors=errors)
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _parse_body(model: type[Body], request: Request, operation: Operation) -> Body:
+    raw = _raw_body(request)
+    if len(raw) > operation.max_body_bytes:
+        raise PayloadTooLarge(f"The body has {len(raw)} bytes; the limit is {operation.max_body_bytes}.")
+    if not raw and operation.body_optional:
+        raw = b"{}"
     if not raw:
         raise MalformedRequest("The request has no body.")
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise _refusal(error) from None  # Its text would repeat the input, which may hold secrets.
+
+
+def _raw_body(request: Request) -> bytes:
+    raw = request.raw_body or b""
+    return raw if isinstance(raw, bytes) else raw.encode()
 
 
 def _refusal(error: ValidationError) -> PublisherError:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
+    RootModel,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -610,15 +612,191 @@ class SessionAnswer(AnswerModel):
     expires_at: str
 
 
+class QueryModel(BaseModel):
+    """A query's parameters: texts, taken for what they say. No unknown ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Channel = Annotated[str, Field(max_length=200, description="One of the channels (UtmSource).")]
+GroupId = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+# Far from the ends of what a clock can say: an offset must not lead beyond them.
+Instant = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
+
+
+class ArticlesQuery(QueryModel):
+    channel: Annotated[
+        Channel | None, Field(default=None, description="A channel; needed where there are several.")
+    ]
+    type: Annotated[
+        str | None,
+        Field(
+            default=None,
+            max_length=100,
+            description="The service's ArticleType: article, feed_video, short_video, or what it may add.",
+        ),
+    ]
+    category: Annotated[
+        str | None, Field(default=None, max_length=500, description="A category of any level, by its name.")
+    ]
+    published_from: Annotated[
+        Instant | None, Field(default=None, description="RFC 3339, with an offset (`+` is `%2B` in a URL).")
+    ]
+    published_to: Annotated[Instant | None, Field(default=None, description="Not included.")]
+    limit: Annotated[int, Field(default=50, ge=1, le=100)]
+    cursor: Annotated[
+        str | None,
+        Field(default=None, max_length=1000, description="next_cursor of the page before, same filters."),
+    ]
+
+
+class ArticleQuery(QueryModel):
+    channel: Annotated[Channel | None, Field(default=None)]
+    versions: Annotated[
+        bool, Field(default=False, description="With what was read of it before, from at most 5 objects.")
+    ]
+
+
+class ArticleSummary(AnswerModel):
+    group_id: str
+    channel: str
+    state: Literal["available", "unavailable"]
+    type: str | None = Field(description="The service's ArticleType.")
+    title: str | None
+    category: str | None = Field(description="The first one.")
+    categories: list[str] = Field(description="Of every level.")
+    published_at: str | None
+    first_seen_at: str | None
+    observed_at: str | None = Field(description="When what is shown was read.")
+    content_sha256: str | None = Field(description="Changes only when the content does.")
+    next_check_at: str | None = Field(description="null where it is due at once.")
+    refresh_requested_at: str | None = Field(description="null where nobody waits for a look at it.")
+    object: str = Field(description="The object of the change log that holds it.")
+    seq: int
+    pos: int
+
+
+class ArticleList(AnswerModel):
+    data: list[ArticleSummary]
+    next_cursor: str | None
+
+
+class ArticleVersion(AnswerModel):
+    observed_at: str
+    seq: int
+    pos: int
+    content_sha256: str
+    article: dict[str, Any]
+
+
+class ArticleMedium(AnswerModel):
+    kind: Literal["image", "video"]
+    status: Literal["copied", "failed"]
+    object: str | None = Field(description="Where the copy lies.")
+    media_type: str | None
+    size: int | None = Field(description="In bytes.")
+    sha256: str | None
+    width: int | None
+    height: int | None
+    definition: str | None
+    source: str = Field(description="The service's URL, without its signature.")
+    copied_at: str | None
+    error_code: str | None
+    error: str | None
+
+
+class ArticleAnswer(ArticleSummary):
+    article: dict[str, Any] | None = Field(description="The service's JSON, untouched. null while unavailable.")
+    media: list[ArticleMedium] = Field(description="Copies in the bucket, where the channel has them made.")
+    versions: list[ArticleVersion] | None = Field(description="Newest first; null unless asked for.")
+
+
+class RefreshRequest(RequestModel):
+    group_ids: Annotated[list[GroupId], Field(min_length=1, max_length=100, examples=[["7251993249718480001"]])]
+    channel: Annotated[Channel | None, Field(default=None)]
+
+
+class RefreshStarted(AnswerModel):
+    run_id: str | None = Field(description="null where the run could not be started: the next tick looks.")
+    group_ids: list[str]
+    unknown: list[str] = Field(description="Those never synced so far.")
+
+
+class SyncRunRequest(RequestModel):
+    channel: Annotated[Channel | None, Field(default=None, description="This channel alone.")]
+    backfill: Annotated[
+        Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")] | None,
+        Field(
+            default=None, description="The name of a second scan of the last 14 days; the same name goes on."
+        ),
+    ]
+    group_ids: Annotated[
+        Annotated[list[GroupId], Field(min_length=1, max_length=1000)] | None,
+        Field(default=None, description="Ask for these articles, however old."),
+    ]
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> SyncRunRequest:
+        if self.backfill == "live":
+            raise ValueError("backfill: live is the name of the scan that the schedule runs; take another")
+        if self.backfill is not None and self.group_ids is not None:
+            raise ValueError("give either backfill or group_ids")
+        return self
+
+
 class SyncRunStarted(AnswerModel):
     run_id: str
 
 
+class Notification(RootModel[Any]):
+    """Any JSON that names articles by their GroupId."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"GroupIds": ["7251993249718480001"]}]})
+
+
+class NotificationTaken(AnswerModel):
+    group_ids: list[str] = Field(description="The articles that will be looked at.")
+
+
+class SyncCounts(AnswerModel):
+    objects: int = Field(description="Committed to the live log so far.")
+    rows: int = Field(description="In them: every observation of an article.")
+    waiting: int = Field(description="Articles that are looked at next, as asked for; 100 may be more.")
+
+
+class SyncBackfill(AnswerModel):
+    name: str
+    caught_up: bool = Field(description="It has read the window to its end.")
+    state: dict[str, Any]
+
+
+class SyncMirror(AnswerModel):
+    """Copies of the articles' media."""
+
+    copied: int
+    failed: int = Field(description="Attempts that failed so far.")
+    bytes: int
+    waiting: int = Field(description="Articles with media that are tried again.")
+    caught_up: bool
+    last_run_at: str | None
+
+
 class SyncChannel(AnswerModel):
     channel: str
-    state: dict[str, Any]
-    lag_seconds: float | None
-    runs: list[dict[str, Any]]
+    state: dict[str, Any] = Field(description="Of the live scan, as it is stored.")
+    lag_seconds: float | None = Field(description="Since the last run without an error.")
+    cursor_age_seconds: float | None = Field(
+        description="Since the scan was last known to be complete. The service keeps 14 days."
+    )
+    counts: SyncCounts
+    alarms: list[Literal["cursor_ageing", "cursor_expired"]] = Field(
+        description="`cursor_ageing` from 3 days of age, `cursor_expired` from 13: run a backfill then."
+    )
+    backfills: list[SyncBackfill]
+    mirror: SyncMirror | None = Field(description="null where no media were ever copied.")
+    runs: list[dict[str, Any]] = Field(description="The last ten of the past seven days, newest first.")
 
 
 class SyncAnswer(AnswerModel):
@@ -630,7 +808,9 @@ class Health(AnswerModel):
 
 
 class FieldError(AnswerModel):
-    pointer: str = Field(description="A JSON pointer (RFC 6901) into the request body.")
+    pointer: str = Field(
+        description="A JSON pointer (RFC 6901) into the request body, or into the query as one object."
+    )
     detail: str
 
 

@@ -12,6 +12,7 @@ from chalicelib.errors import (
     MalformedRequest,
     PayloadTooLarge,
     UnsupportedMediaType,
+    ValidationFailed,
 )
 
 if TYPE_CHECKING:
@@ -54,21 +55,41 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.description:
         described["description"] = operation.description
-    if operation.parameters:
-        described["parameters"] = [
-            {
-                "name": parameter.name,
-                "in": "path",
-                "required": True,
-                "description": parameter.description,
-                "schema": {"type": "string"},
-                "example": parameter.example,
-            }
-            for parameter in operation.parameters
-        ]
+    parameters = [
+        {
+            "name": parameter.name,
+            "in": "path",
+            "required": True,
+            "description": parameter.description,
+            "schema": {"type": "string"},
+            "example": parameter.example,
+        }
+        for parameter in operation.parameters
+    ]
+    if operation.query:
+        parameters += _query(operation.query)
+    if parameters:
+        described["parameters"] = parameters
     if operation.request:
-        described["requestBody"] = {"required": True, "content": _json(operation.request)}
+        described["requestBody"] = {
+            "required": not operation.body_optional,
+            "content": _json(operation.request),
+        }
     return described
+
+
+def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = model.model_json_schema()
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": field.pop("description", ""),
+            "schema": field,
+        }
+        for name, field in schema["properties"].items()
+    ]
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -79,6 +100,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
             responses[str(status)]["content"] = _json(operation.answer)
     by_status: dict[int, list[type[PublisherError]]] = {}
     body_errors = _BODY_ERRORS if operation.request else ()
+    if operation.query and ValidationFailed not in operation.errors:
+        body_errors = (*body_errors, ValidationFailed)
     for error in (*operation.errors, *body_errors, InternalError):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):

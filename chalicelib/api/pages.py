@@ -79,6 +79,10 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
         f"<span class='method'>{method.upper()}</span><code>{escape(path)}</code></h3>",
         f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>",
     ]
+    if queries := [entry for entry in operation.get("parameters", ()) if entry["in"] == "query"]:
+        fields = {entry["name"]: {**entry["schema"], "description": entry["description"]} for entry in queries}
+        needed = [entry["name"] for entry in queries if entry["required"]]
+        parts += ["<p><b>Query</b></p>", _fields({"properties": fields, "required": needed}, schemas)]
     if "requestBody" in operation:
         request = _schema(operation["requestBody"], schemas)
         parts += ["<p><b>Body</b></p>", _fields(request, schemas), _example(request)]

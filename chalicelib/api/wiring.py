@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from chalicelib import aws
 from chalicelib.accounts.checks import CheckDesk
 from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.login_desk import LoginDesk
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
+from chalicelib.articles.credentials import SecretCache, read_secret
+from chalicelib.articles.index import ArticleIndex
+from chalicelib.articles.starting import RunStarter
+from chalicelib.articles.store import Store
+from chalicelib.errors import ChannelNotFound
 from chalicelib.evidence import EvidenceStore
 from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.store import TaskStore
@@ -64,3 +71,33 @@ def login_desk() -> LoginDesk:
 
 def task_desk() -> TaskDesk:
     return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk(), sealer())
+
+
+def article_index() -> ArticleIndex:
+    return ArticleIndex(aws.dynamodb(), settings.articles_table)
+
+
+def content_store() -> Store:
+    return Store(aws.s3(), settings.content_bucket)
+
+
+def run_starter() -> RunStarter:
+    return RunStarter(aws.lambda_(), settings.scan_function_name)
+
+
+@cache
+def volc_secrets() -> SecretCache:
+    """One a process: it keeps what it has read."""
+    return SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+
+
+def channels(given: str | None = None) -> list[str]:
+    """The configured channels, or the one of them that is given. Raises ChannelNotFound."""
+    configured = settings.volc_channels
+    if not configured:
+        raise ChannelNotFound("No channel is configured: set VOLC_UTM_SOURCES.")
+    if given is None:
+        return list(configured)
+    if given not in configured:
+        raise ChannelNotFound(f"{given!r} is not one of the channels: {', '.join(configured)}.")
+    return [given]

@@ -1,9 +1,13 @@
 """The append-only change log: what a row holds, how rows become an object, and where the object lies.
 
-    <prefix>articles/utm_source=<u>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz
+    <prefix>articles/utm_source=<u>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz             the live log
+    <prefix>backfill/utm_source=<u>/name=<n>/dt=YYYY-MM-DD/<seq:012>.jsonl.gz    the log of a backfill
+    …/dt=YYYY-MM-DD/<first:012>-<last:012>.jsonl.gz                              a compacted object of either
 
-One gzip object of one JSON row a line, named by the channel's uncommitted sequence number and never written
-twice (docs/decisions/021). `dt` is the UTC date on which the rows were observed (docs/decisions/020).
+One gzip object of one JSON row a line, named by the log's uncommitted sequence number and never written
+twice (docs/decisions/021). `dt` is the UTC date on which the rows were observed (docs/decisions/020). A
+compacted object holds the rows of all objects from the first to the last number, unchanged, and sorts before
+them (docs/decisions/086).
 """
 
 from __future__ import annotations
@@ -13,10 +17,11 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
 from chalicelib.articles.records import read_record
+from chalicelib.articles.state import LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +35,11 @@ _GZIP_LEVEL = 6
 class Row:
     """One observation of one article.
 
-    `observed_at` is RFC 3339 in UTC. `(seq, pos)` orders the rows of a channel: the object's
-    sequence number and the place in it, from 0. `miss_reason` and a null `article` come with a takedown or an
-    unavailable article. `article` is the service's JSON: values, unknown fields and order of members kept.
-    `content_sha256` changes only when the content does (see `content_sha256()`).
+    `observed_at` is RFC 3339 in UTC. `(seq, pos)` orders the rows of one log: the object's sequence number and
+    the place in it, from 0; `(observed_at, seq, pos)` those of all the channel's logs. `miss_reason` and a null
+    `article` come with a takedown or an unavailable article. `article` is the service's JSON: values, unknown
+    fields and order of members kept. `content_sha256` changes only when the content does (see
+    `content_sha256()`). `article` is always the last member: readers of the text cut the line before it (sql/).
     """
 
     group_id: str
@@ -61,18 +67,30 @@ class Row:
         return read_record(cls, json.loads(line))
 
 
-def article_prefix(prefix: str, utm_source: str) -> str:
-    """Where a channel's objects lie. The name is percent-encoded, as Hive-style readers expect."""
-    return f"{prefix}articles/utm_source={quote(utm_source, safe='')}/"
+def article_prefix(prefix: str, utm_source: str, name: str = LIVE) -> str:
+    """Where the objects of a log lie. The channel is percent-encoded, as Hive-style readers expect."""
+    channel = f"utm_source={quote(utm_source, safe='')}"
+    return f"{prefix}articles/{channel}/" if name == LIVE else f"{prefix}backfill/{channel}/name={name}/"
 
 
-def article_key(prefix: str, utm_source: str, day: str, seq: int) -> str:
-    return f"{article_prefix(prefix, utm_source)}dt={day}/{seq:012d}.jsonl.gz"
+def article_key(prefix: str, utm_source: str, day: str, seq: int, name: str = LIVE) -> str:
+    return f"{article_prefix(prefix, utm_source, name)}dt={day}/{seq:012d}.jsonl.gz"
+
+
+def compacted_key(folder: str, first: int, last: int) -> str:
+    """`folder` is a log's prefix with the day's `dt=…/`."""
+    return f"{folder}{first:012d}-{last:012d}.jsonl.gz"
+
+
+def parse_span(key: str) -> tuple[int, int]:
+    """The first and the last sequence number in an object of the log."""
+    first, _, last = key.rpartition("/")[2].removesuffix(".jsonl.gz").partition("-")
+    return int(first), int(last or first)
 
 
 def parse_seq(key: str) -> int:
-    """The sequence number in a key made by `article_key`."""
-    return int(key.rpartition("/")[2].removesuffix(".jsonl.gz"))
+    """The (first) sequence number in an object of the log."""
+    return parse_span(key)[0]
 
 
 def parse_day(key: str) -> str:
@@ -92,10 +110,7 @@ def content_sha256(article: dict[str, Any]) -> str:
 
 
 class ObjectBuilder:
-    """Collects one object's rows, compressed as they come, so that an object costs its compressed size.
-
-    The same rows always give the same bytes: the gzip header carries no time and no name.
-    """
+    """Collects one object's rows, compressed as they come, so that an object costs its compressed size."""
 
     def __init__(self, *, seq: int, day: str, run_id: str) -> None:
         self.seq = seq
@@ -103,22 +118,29 @@ class ObjectBuilder:
         self.rows = 0
         self._run_id = run_id
         self._buffer = io.BytesIO()
-        self._gzip = gzip.GzipFile(
-            filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=self._buffer, mtime=0
-        )
+        self._gzip = open_object(self._buffer)
 
-    def add_article(self, group_id: str, article: dict[str, Any], *, observed_at: str, request_id: str) -> None:
-        """Appends an `upsert` row."""
+    def add(
+        self,
+        group_id: str,
+        op: Op,
+        article: dict[str, Any] | None,
+        *,
+        observed_at: str,
+        request_id: str,
+        miss_reason: int | None = None,
+    ) -> None:
+        """Appends a row."""
         row = Row(
             group_id=group_id,
-            op="upsert",
+            op=op,
             observed_at=observed_at,
             seq=self.seq,
             pos=self.rows,
             run_id=self._run_id,
             request_id=request_id,
-            miss_reason=None,
-            content_sha256=content_sha256(article),
+            miss_reason=miss_reason,
+            content_sha256=None if article is None else content_sha256(article),
             article=article,
         )
         self._gzip.write(row.to_line())
@@ -128,6 +150,11 @@ class ObjectBuilder:
         """The whole object. Nothing can be added afterwards."""
         self._gzip.close()
         return self._buffer.getvalue()
+
+
+def open_object(file: IO[bytes]) -> gzip.GzipFile:
+    """Compresses what is written into `file`. No time and no name: the same rows give the same bytes."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=file, mtime=0)
 
 
 def read_rows(content: bytes) -> Iterator[Row]:

@@ -11,12 +11,14 @@ import logging
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from chalicelib.articles.pacing import Pacer
-from chalicelib.articles.signer import DEFAULT_REGION, Credentials, VolcengineAuth
+from chalicelib.articles.signer import DEFAULT_REGION, VolcengineAuth
 from chalicelib.clock import Clock, utc_now
 from chalicelib.errors import (
     UpstreamDenied,
@@ -28,6 +30,9 @@ from chalicelib.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from chalicelib.articles.credentials import Credentials
 
 logger = logging.getLogger(__name__)
 
@@ -49,19 +54,17 @@ _MAX_BACKOFF_SECONDS = 8.0
 # related services send errors with a 200.
 _THROTTLED = frozenset({"FlowLimitExceeded", "AccountFlowLimitExceeded"})
 _UNAVAILABLE = frozenset({"InternalError", "InternalServiceError", "ServiceUnavailable"})
-_DENIED = frozenset(
-    {
-        "AccessDenied",
-        "InvalidAccessKey",
-        "InvalidAuthorization",
-        "InvalidCredential",
-        "InvalidTimestamp",
-        "LackPolicy",
-        "MissingAuthenticationToken",
-        "MissingSignature",
-        "SignatureDoesNotMatch",
-    }
-)
+_WRONG_TIME = "InvalidTimestamp"
+_NOT_PERMITTED = frozenset({"AccessDenied", "LackPolicy"})
+_DENIED = _NOT_PERMITTED | {
+    _WRONG_TIME,
+    "InvalidAccessKey",
+    "InvalidAuthorization",
+    "InvalidCredential",
+    "MissingAuthenticationToken",
+    "MissingSignature",
+    "SignatureDoesNotMatch",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class ContentClient:
     for failures of the service (5xx) and of the connection, with exponential backoff and full jitter, at most
     five times and never past `deadline`. `retries` counts the repetitions so far.
 
+    Two refusals can be mended, each once a call. Where the service does not take our time, its `Date` sets the
+    clock of the signatures. Where it does not take the credentials, `renew` reads them again where they are
+    kept: they may have been rotated. Refused once more, or still the same, they are an error.
+
     `endpoint` is an origin such as https://mercury.volcengineapi.com. `monotonic` returns seconds on a clock
     that never goes back, `sleep` takes seconds, `jitter` returns a factor in [0, 1). The limits hold per
     account, so channels of one account that run in one process share a client. One call at a time: a
@@ -104,7 +111,8 @@ class ContentClient:
 
     Every method raises UpstreamThrottled, UpstreamUnavailable (both retryable), UpstreamDenied (credentials or
     permission), UpstreamMalformed, or UpstreamError for any other refusal. `context` of the error holds
-    `upstream_code`, `upstream_status` and `upstream_request_id` where known.
+    `upstream_code`, `upstream_status`, `upstream_request_id` and, of a denial, `upstream_date`, where known.
+    What `renew` raises goes through.
     """
 
     def __init__(
@@ -114,6 +122,7 @@ class ContentClient:
         region: str = DEFAULT_REGION,
         session: requests.Session | None = None,
         *,
+        renew: Callable[[], Credentials] | None = None,
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -124,7 +133,11 @@ class ContentClient:
     ) -> None:
         self.retries = 0
         self._url = f"{endpoint.rstrip('/')}/"
-        self._auth = VolcengineAuth(credentials, region, clock=clock)
+        self._credentials = credentials
+        self._renew = renew or (lambda: credentials)
+        self._region = region
+        self._clock = clock
+        self._ahead = timedelta()  # The service's clock of ours, as far as it has told.
         self._session = session or requests.Session()
         self._monotonic = monotonic
         self._sleep = sleep
@@ -196,10 +209,17 @@ class ContentClient:
     ) -> tuple[dict[str, Any], str]:
         """The answer's Result and request id, after as many attempts as it takes and is allowed."""
         attempt = 1
+        mends = [self._set_clock, self._renew_credentials]
         while True:
             pacer.wait()
             try:
                 return self._attempt(action, body, deadline)
+            except UpstreamDenied as error:
+                mend = next((mend for mend in mends if mend(error)), None)
+                if mend is None or (deadline is not None and deadline() <= 0):
+                    raise
+                mends.remove(mend)
+                pause = 0.0
             except (UpstreamThrottled, UpstreamUnavailable) as error:
                 if attempt == self._max_attempts:
                     raise
@@ -207,9 +227,23 @@ class ContentClient:
                 if deadline is not None and deadline() <= pause:
                     raise
                 logger.info("%s failed (%s), attempt %d of %d", action, error, attempt, self._max_attempts)
-            attempt += 1
+                attempt += 1
             self.retries += 1
             self._sleep(pause)
+
+    def _set_clock(self, error: UpstreamDenied) -> bool:
+        told = _read_date(error.context.get("upstream_date"))
+        if error.context["upstream_code"] != _WRONG_TIME or told is None:
+            return False
+        self._ahead = told - self._clock()
+        logger.warning("our clock is %.0f s behind the content service's", self._ahead.total_seconds())
+        return True
+
+    def _renew_credentials(self, error: UpstreamDenied) -> bool:
+        if error.context["upstream_code"] in {_WRONG_TIME, *_NOT_PERMITTED}:
+            return False
+        refused, self._credentials = self._credentials, self._renew()
+        return self._credentials != refused
 
     def _attempt(
         self, action: str, body: dict[str, Any], deadline: Callable[[], float] | None
@@ -224,16 +258,25 @@ class ContentClient:
                 params={"Action": action, "Version": VERSION},
                 data=json.dumps(body, ensure_ascii=False).encode(),
                 headers={"Content-Type": "application/json"},
-                auth=self._auth,
+                auth=VolcengineAuth(self._credentials, self._region, clock=self._service_time),
                 timeout=(min(_CONNECT_TIMEOUT_SECONDS, read_timeout), read_timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 status = response.status_code
+                date = response.headers.get("Date")
                 content = self._read(response, give_up_at)
         except requests.RequestException as error:
             raise UpstreamUnavailable(f"{action} got no whole answer: {error}") from error
-        return _result(action, status, content)
+        try:
+            return _result(action, status, content)
+        except UpstreamDenied as error:
+            if date:
+                error.context["upstream_date"] = date
+            raise
+
+    def _service_time(self) -> datetime:
+        return self._clock() + self._ahead
 
     def _read(self, response: requests.Response, give_up_at: float) -> bytes:
         """The body, within the bounds of size and of time: a read timeout alone lets a slow drip go on."""
@@ -296,6 +339,15 @@ def _failure(action: str, status: int, error: dict[str, Any], request_id: str) -
         upstream_status=status,
         upstream_request_id=request_id,
     )
+
+
+def _read_date(text: str | None) -> datetime | None:
+    """An HTTP date (RFC 9110), which is in GMT; None where there is none."""
+    try:
+        date = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC)
 
 
 def _is_list_of_objects(value: object) -> bool:

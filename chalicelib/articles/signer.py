@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -26,20 +25,13 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest
 
+    from chalicelib.articles.credentials import Credentials
+
 SERVICE = "volc_torchlight_api"
 DEFAULT_REGION = "cn-north-1"
 ALGORITHM = "HMAC-SHA256"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """An access key pair; `session_token` only with temporary (STS) credentials."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
 
 
 class VolcengineAuth(AuthBase):

@@ -1,22 +1,28 @@
-"""Where a channel's scan stands: one small JSON object per channel, moved by conditional writes only.
+"""Where a channel's scan stands: one small JSON object a scan, moved by conditional writes only.
 
-<prefix>state/utm_source=<u>.json
+<prefix>state/utm_source=<u>.json             the live scan
+<prefix>state/utm_source=<u>/name=<n>.json    another one, from the window's start: a backfill
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from chalicelib.articles.records import read_record
 from chalicelib.articles.store import PreconditionFailed, encode_json
+from chalicelib.clock import to_rfc3339
 from chalicelib.errors import CursorConflict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from chalicelib.articles.store import Store
 
 VERSION = 1
+LIVE = "live"
+"""The name of the scan that goes on for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +30,26 @@ class CursorState:
     """What is committed.
 
     `cursor` is the service's opaque NextToken, "" before the first page. `seq` names the next object to be
-    written, from 1; everything below it is committed. `last_key` is the newest committed object, "" if none.
-    `objects` and `rows` count what was ever committed. `last_success_at` is the end of the last run without an
-    error, `caught_up_at` the last time the scan reached its end, both RFC 3339 in UTC.
+    written, from 1; everything below it is committed. `last_key` is the newest committed object, "" if none;
+    `indexed_key` the newest that the index is known to hold, with everything before it.
+    `objects` and `rows` count what was ever committed. `created_at` is the start of the first run,
+    `last_success_at` the end of the last run without an error, `caught_up_at` the last time the scan reached
+    its end, all RFC 3339 in UTC. `alarm` is the alarm that was last told of (see `health`).
     """
 
     utm_source: str
+    name: str = LIVE
     cursor: str = ""
     seq: int = 1
     last_key: str = ""
+    indexed_key: str = ""
     objects: int = 0
     rows: int = 0
     last_run_id: str = ""
+    created_at: str | None = None
     last_success_at: str | None = None
     caught_up_at: str | None = None
+    alarm: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
@@ -55,17 +67,31 @@ class Stored:
     etag: str | None
 
 
-def state_key(prefix: str, utm_source: str) -> str:
-    return f"{prefix}state/utm_source={quote(utm_source, safe='')}.json"
+def state_key(prefix: str, utm_source: str, name: str = LIVE) -> str:
+    channel = f"{prefix}state/utm_source={quote(utm_source, safe='')}"
+    return f"{channel}.json" if name == LIVE else f"{channel}/name={name}.json"
 
 
-def load_state(store: Store, utm_source: str) -> Stored:
-    """The channel's state; a fresh one if it was never written."""
-    found = store.get_json(state_key(store.prefix, utm_source))
+def load_state(store: Store, utm_source: str, name: str = LIVE) -> Stored:
+    """The state of that name; a fresh one if it was never written."""
+    found = store.get_json(state_key(store.prefix, utm_source, name))
     if found is None:
-        return Stored(CursorState(utm_source), None)
+        return Stored(CursorState(utm_source, name), None)
     value, etag = found
     return Stored(CursorState.from_dict(value), etag)
+
+
+def create_state(store: Store, utm_source: str, name: str, now: datetime) -> None:
+    """Writes a fresh state of that name, where there is none."""
+    stored = load_state(store, utm_source, name)
+    if stored.etag is None:
+        commit_state(store, replace(stored.state, created_at=to_rfc3339(now)), None)
+
+
+def backfill_names(store: Store, utm_source: str) -> list[str]:
+    """The names of the channel's states beside the live one."""
+    prefix = state_key(store.prefix, utm_source).removesuffix(".json") + "/name="
+    return [key.removeprefix(prefix).removesuffix(".json") for key in store.keys(prefix)]
 
 
 def commit_state(store: Store, state: CursorState, etag: str | None) -> Stored:
@@ -73,7 +99,7 @@ def commit_state(store: Store, state: CursorState, etag: str | None) -> Stored:
 
     Raises CursorConflict if another run has moved the channel meanwhile.
     """
-    key = state_key(store.prefix, state.utm_source)
+    key = state_key(store.prefix, state.utm_source, state.name)
     body = encode_json(state.to_dict())
     try:
         return Stored(state, store.put_if(key, body, etag=etag, content_type="application/json"))

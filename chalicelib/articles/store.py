@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
@@ -30,13 +31,18 @@ class Store:
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """The object's bytes and ETag; None if there is no such object."""
+        found = self.get_with_metadata(key)
+        return found[:2] if found else None
+
+    def get_with_metadata(self, key: str) -> tuple[bytes, str, dict[str, str]] | None:
+        """The object's bytes, ETag and user metadata; None if there is no such object."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
         except self._s3.exceptions.ClientError as error:
             if _code(error) in _MISSING:
                 return None
             raise
-        return answer["Body"].read(), answer["ETag"]
+        return answer["Body"].read(), answer["ETag"], answer["Metadata"]
 
     def get_json(self, key: str) -> tuple[Any, str] | None:
         found = self.get(key)
@@ -55,6 +61,10 @@ class Store:
         self._s3.put_object(
             Bucket=self._bucket, Key=key, Body=encode_json(value), ContentType="application/json"
         )
+
+    def put_file(self, key: str, path: Path, *, content_type: str) -> None:
+        """Uploads a file, in parts where it is large."""
+        self._s3.upload_file(str(path), self._bucket, key, ExtraArgs={"ContentType": content_type})
 
     def put_if(
         self,
@@ -96,14 +106,22 @@ class Store:
             raise
         return answer["ETag"]
 
+    def delete(self, key: str) -> None:
+        """Deletes the object, if there is one."""
+        self._s3.delete_object(Bucket=self._bucket, Key=key)
+
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Keys below `prefix` and beyond `after`, in order."""
+        return (key for key, _ in self.sizes(prefix, after=after))
+
+    def sizes(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Keys below `prefix` and beyond `after`, in order, with their sizes in bytes."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, StartAfter=after
         )
         for page in pages:
             for item in page.get("Contents", ()):
-                yield item["Key"]
+                yield item["Key"], item["Size"]
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:

@@ -33,17 +33,27 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def serve(
-    app: Starlette, arguments: argparse.Namespace, *, on_stop: Callable[[], object] = lambda: None
+    app: Starlette,
+    arguments: argparse.Namespace,
+    *,
+    on_stop: Callable[[], object] = lambda: None,
+    date_header: bool = True,
 ) -> None:
     """Serves until a signal, or the end of standard input where that is asked for. Prints `ready http://…` once
     connections are accepted. `on_stop` is called when the end begins: requests that are held must let go then.
+    Without `date_header` the app sends its own.
     """
     try:
         listener = listen(arguments.host, arguments.port)
     except OSError as error:
         raise SystemExit(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}") from error
     config = uvicorn.Config(
-        app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=0
+        app,
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=0,
+        date_header=date_header,
     )
     server = _Server(config, on_stop)
     if arguments.exit_on_stdin_eof:

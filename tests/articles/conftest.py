@@ -5,23 +5,59 @@ from uuid import uuid4
 
 import pytest
 
-from local.emulator import make_client, running_emulator
-from tests.articles.support import Lake, Upstream
+from chalicelib.articles.index import ArticleIndex
+from tests.articles.support import Lake, Upstream, World, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+
+    from tests.conftest import Cloud
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Client]:
+def s3(cloud: Cloud) -> Iterator[S3Client]:
     """A client of an emulated S3 in a child process, spoken to over the wire."""
-    with running_emulator(tmp_path_factory.mktemp("s3")) as endpoint:
-        client = make_client("s3", endpoint)
-        yield client
-        client.close()
+    client = cloud.client("s3")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def dynamodb(cloud: Cloud) -> Iterator[DynamoDBClient]:
+    client = cloud.client("dynamodb")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def articles_table(cloud: Cloud, dynamodb: DynamoDBClient) -> str:
+    """A table of the test's own, made as the shipped one is."""
+    return make_table(dynamodb, shipped=cloud.variable("ARTICLES_TABLE"))
+
+
+@pytest.fixture
+def index(dynamodb: DynamoDBClient, articles_table: str) -> ArticleIndex:
+    return ArticleIndex(dynamodb, articles_table)
+
+
+@pytest.fixture
+def world(
+    upstream: Upstream, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, articles_table: str
+) -> World:
+    return World(upstream, s3, bucket, dynamodb, articles_table)
+
+
+@pytest.fixture
+def small_world(
+    tmp_path: Path, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, articles_table: str
+) -> Iterator[World]:
+    """With as few articles as a test of many writes can do with."""
+    with Upstream(tmp_path, articles=5) as upstream:
+        yield World(upstream, s3, bucket, dynamodb, articles_table)
 
 
 @pytest.fixture

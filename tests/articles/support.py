@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
+from uuid import uuid4
 
 import requests
 import uvicorn
 
+from chalicelib.articles.changelog import read_rows
 from chalicelib.articles.client import ContentClient
+from chalicelib.articles.credentials import Credentials
+from chalicelib.articles.index import ArticleIndex
+from chalicelib.articles.reader import iter_rows, latest_articles
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
-from chalicelib.articles.signer import Credentials
+from chalicelib.articles.state import LIVE, load_state
+from chalicelib.articles.store import Store
+from chalicelib.articles.sync import Order, Sync
 from local.standins.serving import listen
 from local.standins.volcengine.app import build_app
 from local.standins.volcengine.catalogue import Catalogue
 from local.standins.volcengine.signature import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from chalicelib.articles.changelog import Row
+    from chalicelib.articles.index import Entry
+    from chalicelib.articles.log import RowSink
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
+    from chalicelib.articles.state import CursorState
+    from chalicelib.articles.sync import ContentSource
 
 CHANNEL = "local_default_content"
 ACCESS_KEY = "AKLTtest"
@@ -34,6 +51,9 @@ SECRET_KEY = "c2VjcmV0LW9mLXRoZS10ZXN0cw=="
 
 
 START = datetime(2026, 11, 21, 3, 20, tzinfo=UTC)
+
+
+NOTHING_MORE = Order()
 
 
 class VirtualClock:
@@ -62,21 +82,36 @@ class VirtualClock:
 class Upstream:
     """The stand-in, served by a thread over a real socket, on a virtual clock shared with its clients."""
 
-    def __init__(self, directory: Path, *, articles: int, session_token: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        articles: int,
+        secret_key: str = SECRET_KEY,
+        session_token: str | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.catalogue = Catalogue(
             directory, utm_source=CHANNEL, count=articles, now=self.clock.now(), span=timedelta(days=2)
         )
         app = build_app(
             self.catalogue,
-            Account(ACCESS_KEY, SECRET_KEY, session_token),
+            Account(ACCESS_KEY, secret_key, session_token),
             now=self.clock.now,
             monotonic=self.clock.monotonic,
         )
+        self.sent: list[bytes] = []
+        """Every request as it came: path, query, headers and body."""
         self._listener = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._server = uvicorn.Server(
-            uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=0)
+            uvicorn.Config(
+                self._recording(app),
+                log_level="critical",
+                lifespan="off",
+                timeout_graceful_shutdown=0,
+                date_header=False,
+            )
         )
         # The listener already queues connections, so nobody needs to wait for the thread.
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
@@ -92,15 +127,32 @@ class Upstream:
         self._server.should_exit = True
         self._thread.join()
 
+    def _recording(self, app: ASGIApp) -> ASGIApp:
+        async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+            head = b"\n".join(b"%s: %s" % header for header in scope["headers"])
+            parts = [scope["raw_path"], b"?", scope["query_string"], b"\n", head, b"\n"]
+
+            async def heard() -> Message:
+                message = await receive()
+                parts.append(message.get("body", b""))
+                return message
+
+            await app(scope, heard, send)
+            self.sent.append(b"".join(parts))
+
+        return recorded
+
     def client(self, credentials: Credentials | None = None, **options: Any) -> ContentClient:
         return ContentClient(
             self.url,
             credentials or Credentials(ACCESS_KEY, SECRET_KEY),
             session=self.session,
-            clock=self.clock.now,
-            monotonic=self.clock.monotonic,
-            sleep=self.clock.sleep,
-            **options,
+            **{
+                "clock": self.clock.now,
+                "monotonic": self.clock.monotonic,
+                "sleep": self.clock.sleep,
+                **options,
+            },
         )
 
     def scannable(self) -> list[str]:
@@ -116,11 +168,47 @@ class Upstream:
         return response.json()
 
 
+def make_table(dynamodb: DynamoDBClient, *, shipped: str) -> str:
+    """A new table with the keys and indexes of the table `shipped`; its name."""
+    described = dynamodb.describe_table(TableName=shipped)["Table"]
+    name = f"articles-{uuid4().hex}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=described["KeySchema"],
+        AttributeDefinitions=described["AttributeDefinitions"],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index["IndexName"],
+                "KeySchema": index["KeySchema"],
+                "Projection": index["Projection"],
+            }
+            for index in described["GlobalSecondaryIndexes"]
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
+class NoIndex:
+    """Takes rows for indexing and forgets them."""
+
+    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+        pass
+
+
 class Lake:
     """A channel's lake in a bucket of the emulated S3, and runs against it."""
 
-    def __init__(self, s3: S3Client, bucket: str, upstream: Upstream, prefix: str = "") -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        bucket: str,
+        upstream: Upstream,
+        prefix: str = "",
+        index: RowSink | None = None,
+    ) -> None:
         self.s3 = s3
+        self.index = index or NoIndex()
         self.bucket = bucket
         self.prefix = prefix
         self.upstream = upstream
@@ -133,6 +221,7 @@ class Lake:
         seconds: float = 900,
         rows_per_object: int = 3000,
         run_id: str | None = None,
+        name: str = LIVE,
     ) -> RunSummary:
         clock = self.upstream.clock
         end = clock.monotonic() + seconds
@@ -141,7 +230,9 @@ class Lake:
             client or self.upstream.client(),
             s3 or self.s3,
             self.bucket,
+            self.index,
             prefix=self.prefix,
+            name=name,
             run_id=run_id or new_run_id(clock.now()),
             deadline=lambda: end - clock.monotonic(),
             clock=clock.now,
@@ -202,3 +293,151 @@ def before_first_put(s3: S3Client, key_part: str, action: Any) -> Iterator[S3Cli
 
     yield cast("S3Client", Interrupted())
     assert not pending, "the awaited write never came"
+
+
+class Fuse:
+    """Kills the process at its nth write, of whatever kind, just before or just after that takes effect.
+
+    From then on every call of its clients fails: threads of the dead process do nothing more.
+    """
+
+    def __init__(self, write: int, *, after: bool) -> None:
+        self._left = write
+        self._after = after
+        self._blown = False
+        self._lock = threading.Lock()
+
+    def wrap(self, client: Any) -> Any:
+        return _Fused(client, self)
+
+    def call(self, method: Callable[..., Any], *, writes: bool, arguments: dict[str, Any]) -> Any:
+        with self._lock:
+            if writes and not self._blown:
+                self._left -= 1
+                if self._left == 0:
+                    if self._after:
+                        method(**arguments)
+                    self._blown = True
+            if self._blown:
+                raise Killed
+        return method(**arguments)
+
+
+class _Fused:
+    _WRITES = ("put_object", "update_item", "put_events")
+
+    def __init__(self, client: Any, fuse: Fuse) -> None:
+        self._client = client
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name in ("exceptions", "get_paginator"):
+            return found
+        return lambda **arguments: self._fuse.call(found, writes=name in self._WRITES, arguments=arguments)
+
+
+@dataclass
+class Bus:
+    """EventBridge as far as the sync speaks to it: keeps what it is told, or fails."""
+
+    told: list[dict[str, Any]] = field(default_factory=list)
+    failing: bool = False
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        if self.failing:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+        self.told += [{**json.loads(entry["Detail"]), "kind": entry["DetailType"]} for entry in Entries]
+        return {"FailedEntryCount": 0, "Entries": [{}]}
+
+
+class World:
+    """Everything that a turn of the sync touches: the stand-in, a bucket, an index and a bus, on one clock."""
+
+    def __init__(
+        self, upstream: Upstream, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, table: str
+    ) -> None:
+        self.upstream = upstream
+        self.clock = upstream.clock
+        self.s3 = s3
+        self.bucket = bucket
+        self.dynamodb = dynamodb
+        self.table = table
+        self.index = ArticleIndex(dynamodb, table)
+        self.bus = Bus()
+        self.store = Store(s3, bucket)
+
+    def turn(
+        self,
+        order: Order = NOTHING_MORE,
+        *,
+        seconds: float = 280,
+        fuse: Fuse | None = None,
+        client: ContentSource | None = None,
+        run_id: str | None = None,
+        channels: Sequence[str] = (CHANNEL,),
+    ) -> dict[str, dict[str, str]]:
+        wrap: Callable[[Any], Any] = fuse.wrap if fuse else lambda real: real
+        end = self.clock.monotonic() + seconds
+        sync = Sync(
+            client or self.upstream.client(),
+            wrap(self.s3),
+            self.bucket,
+            ArticleIndex(wrap(self.dynamodb), self.table),
+            wrap(self.bus),
+            "default",
+            clock=self.clock.now,
+        )
+        try:
+            return sync.turn(
+                channels,
+                order,
+                run_id=run_id or new_run_id(self.clock.now()),
+                deadline=lambda: end - self.clock.monotonic(),
+            )
+        finally:
+            # The next process starts with pacing of its own, which must not share the service's second.
+            self.clock.sleep(1)
+
+    def rows(self, name: str = LIVE) -> list[Row]:
+        return list(iter_rows(self.s3, self.bucket, CHANNEL, name=name))
+
+    def object_rows(self, key: str) -> list[Row]:
+        return list(read_rows(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()))
+
+    def latest(self) -> dict[str, Row]:
+        return latest_articles(self.s3, self.bucket, CHANNEL)
+
+    def listed(self) -> list[Entry]:
+        found: list[Entry] = []
+        after = None
+        while True:
+            entries, after = self.index.page(CHANNEL, after=after, limit=100)
+            found += entries
+            if after is None:
+                return found
+
+    def entry(self, group_id: str) -> Entry:
+        entry = self.index.get(CHANNEL, group_id)
+        assert entry is not None
+        return entry
+
+    def state(self, name: str = LIVE) -> CursorState:
+        return load_state(self.store, CHANNEL, name).state
+
+    def runs(self, folder: str = "runs/") -> list[dict[str, Any]]:
+        records = [json.loads(self.read(key)) for key in self.store.keys(folder)]
+        return sorted(records, key=lambda record: (record["started_at"], record["run_id"]))
+
+    def read(self, key: str) -> bytes:
+        """An object's bytes, decompressed."""
+        body = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        return gzip.decompress(body) if key.endswith(".gz") else body
+
+    def holding(self, text: str) -> list[str]:
+        """Every object, of whatever kind, that holds the text, and `index` if an entry does."""
+        mark = text.encode()
+        keys = [key for key in self.store.keys("") if mark in self.read(key)]
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.table)
+        items = [json.dumps(item, ensure_ascii=False) for page in pages for item in page["Items"]]
+        return keys + ["index" for item in items if text in item]

@@ -34,7 +34,7 @@ CONTENT = Content("seed", "channel")
 def build(*rows: dict[str, Any]) -> bytes:
     builder = ObjectBuilder(seq=7, day="2026-11-21", run_id="run-1")
     for row in rows:
-        builder.add_article("725", row, observed_at="2026-11-21T09:44:38.123Z", request_id="R1")
+        builder.add("725", "upsert", row, observed_at="2026-11-21T09:44:38.123Z", request_id="R1")
     return builder.finish()
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from datetime import timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,8 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from chalicelib.articles.client import ContentClient, Page
+from chalicelib.articles.credentials import Credentials
 from chalicelib.articles.pacing import Pacer
-from chalicelib.articles.signer import Credentials
 from chalicelib.errors import (
     UpstreamDenied,
     UpstreamError,
@@ -40,8 +42,9 @@ class RecordingClock(VirtualClock):
 class Transport(BaseAdapter):
     """Answers from a list and keeps what was sent."""
 
-    def __init__(self, *answers: tuple[int, bytes | BytesIO] | Exception) -> None:
+    def __init__(self, *answers: tuple[int, bytes | BytesIO] | Exception, date: str | None = None) -> None:
         super().__init__()
+        self.date = date
         self.answers = list(answers)
         self.requests: list[requests.PreparedRequest] = []
         self.timeouts: list[Any] = []
@@ -65,6 +68,8 @@ class Transport(BaseAdapter):
         body = BytesIO(content) if isinstance(content, bytes) else content
         response.raw = HTTPResponse(body, preload_content=False)
         response.headers["Location"] = "https://mercury.example/elsewhere"
+        if self.date is not None:
+            response.headers["Date"] = self.date
         response.request = request
         response.url = request.url or ""
         return response
@@ -383,3 +388,99 @@ def test_a_wrong_secret_is_denied_without_showing_it(upstream: Upstream) -> None
         client.scan(CHANNEL, "")
     assert "not-the-secret" not in str(caught.value)
     assert client.retries == 0
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-3), timedelta(minutes=-16), timedelta(days=400)])
+def test_a_wrong_clock_is_set_once_by_the_services_and_stays_right(
+    upstream: Upstream, ahead: timedelta
+) -> None:
+    client = upstream.client(clock=lambda: upstream.clock.now() + ahead)
+
+    assert len(client.scan(CHANNEL, "").articles) == 30
+    client.mget(CHANNEL, ["1"])
+
+    assert client.retries == 1
+    assert upstream.admin("GET", "requests")["errors"] == {"InvalidTimestamp": 1}
+
+
+def test_a_time_that_is_refused_again_is_an_error_and_no_loop(upstream: Upstream) -> None:
+    upstream.fault("error", code="InvalidTimestamp", count=5)
+    client = upstream.client()
+
+    with pytest.raises(UpstreamDenied, match="InvalidTimestamp"):
+        client.scan(CHANNEL, "")
+    assert upstream.admin("GET", "requests")["requests"] == {"ScanSyncArticles": 2}
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Sat, 99 Nov 2026 25:00:00 GMT"])
+def test_without_a_date_that_can_be_read_a_refused_time_is_an_error_at_once(date: str | None) -> None:
+    transport = Transport(answer(status=403, code="InvalidTimestamp"), date=date)
+
+    with pytest.raises(UpstreamDenied):
+        client_of(transport).scan("u", "")
+    assert len(transport.requests) == 1
+
+
+def test_nothing_is_mended_after_the_deadline(upstream: Upstream) -> None:
+    client = upstream.client(clock=lambda: upstream.clock.now() + timedelta(hours=1))
+
+    with pytest.raises(UpstreamDenied):
+        client.scan(CHANNEL, "", deadline=lambda: 0.0)
+    assert client.retries == 0
+
+
+def test_keys_that_were_rotated_are_read_again_and_kept(upstream: Upstream) -> None:
+    reads: list[Credentials] = []
+
+    def renew() -> Credentials:
+        reads.append(Credentials(ACCESS_KEY, SECRET_KEY))
+        return reads[-1]
+
+    client = upstream.client(Credentials(ACCESS_KEY, "the-former-secret"), renew=renew)
+    client.scan(CHANNEL, "")
+    client.scan(CHANNEL, "")
+
+    assert len(reads) == 1
+    assert upstream.admin("GET", "requests")["errors"] == {"SignatureDoesNotMatch": 1}
+
+
+@pytest.mark.parametrize("renewed", ["the-former-secret", "another-wrong-secret"])
+def test_keys_that_are_refused_again_are_an_error(upstream: Upstream, renewed: str) -> None:
+    client = upstream.client(
+        Credentials(ACCESS_KEY, "the-former-secret"), renew=lambda: Credentials(ACCESS_KEY, renewed)
+    )
+
+    with pytest.raises(UpstreamDenied, match="SignatureDoesNotMatch"):
+        client.scan(CHANNEL, "")
+    # Keys that are the same as before are not even tried.
+    assert client.retries == (renewed != "the-former-secret")
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "LackPolicy"])
+def test_keys_that_are_good_but_may_not_are_not_read_again(upstream: Upstream, code: str) -> None:
+    upstream.fault("error", code=code)
+
+    with pytest.raises(UpstreamDenied, match=code):
+        upstream.client(renew=lambda: pytest.fail("read again")).scan(CHANNEL, "")
+
+
+def test_a_wrong_clock_and_rotated_keys_are_mended_in_one_call(upstream: Upstream) -> None:
+    client = upstream.client(
+        Credentials(ACCESS_KEY, "the-former-secret"),
+        renew=lambda: Credentials(ACCESS_KEY, SECRET_KEY),
+        clock=lambda: upstream.clock.now() - timedelta(days=1),
+    )
+
+    assert len(client.scan(CHANNEL, "").articles) == 30
+    assert client.retries == 2
+
+
+def test_calls_of_several_channels_keep_one_pace(upstream: Upstream) -> None:
+    client = upstream.client()
+    for number in range(24):
+        with suppress(UpstreamDenied):
+            client.scan(CHANNEL if number % 2 else "another_channel", "")
+
+    seen = upstream.admin("GET", "requests")
+    assert seen["peak_per_second"]["ScanSyncArticles"] <= 10
+    assert seen["errors"] == {"AccessDenied": 12}

@@ -15,7 +15,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.articles.signer import Credentials, VolcengineAuth
+from chalicelib.articles.credentials import Credentials
+from chalicelib.articles.signer import VolcengineAuth
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

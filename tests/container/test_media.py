@@ -33,9 +33,9 @@ from chalicelib.errors import (
     MediaUnreachable,
 )
 from chalicelib.media import MAX_IMAGE_BYTES
+from chalicelib.sniff import sniff
 from container.media import fetch_media
 from container.media_file import Limits, MediaFile
-from container.sniff import sniff
 from tests.container.media_server import MediaServer, head, media_server
 from tests.container.support import COVER, VIDEO
 

@@ -24,6 +24,7 @@ from chalicelib.errors import (
     SessionExpired,
     VerificationRequired,
 )
+from chalicelib.sniff import sniff
 from container.douyin import act
 from container.douyin import publish as driver
 from container.douyin.cover import empty_slots, set_cover
@@ -33,7 +34,6 @@ from container.douyin.session import ensure_logged_in
 from container.douyin.sight import look
 from container.douyin.works import list_works
 from container.evidence import Timeline
-from container.sniff import sniff
 from tests.container.support import COVER, VIDEO, open_form, prepare, publish, visit
 
 if TYPE_CHECKING:

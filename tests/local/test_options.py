@@ -52,13 +52,15 @@ def test_the_environment_may_name_the_real_sites(monkeypatch: pytest.MonkeyPatch
         "VOLC_ACCESS_KEY": "AK",
         "VOLC_SECRET_KEY": "SK",
         "VOLC_UTM_SOURCES": "one",
+        "VOLC_SESSION_TOKEN": "ST",
+        "VOLC_CALLBACK_SECRET": "CS",
     }.items():
         monkeypatch.setenv(name, value)
 
     options = parse([])
 
     assert options.douyin_origin == REAL_DOUYIN
-    assert options.volcengine == Volcengine(REAL_VOLCENGINE, "AK", "SK", "one")
+    assert options.volcengine == Volcengine(REAL_VOLCENGINE, "AK", "SK", "one", "ST", "CS")
 
 
 def test_the_real_content_service_needs_keys_and_a_channel(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,8 +32,7 @@ TEMPLATE = load_template(ROOT / ".chalice" / "resources.yml")
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
 GIVEN = {
     "VolcUtmSources": "channel",
-    "VolcAccessKey": "AKLOCAL",
-    "VolcSecretKey": "very-secret",
+    "VolcCredentials": "ssm:/content/keys",
     "DouyinOrigin": "http://127.0.0.1:9999",
     "PublishConcurrency": "3",
 }
@@ -57,6 +56,7 @@ def test_every_function_is_there_and_every_variable_has_its_value(
     assert {name: spec.handler for name, spec in specs.items()} == {
         "api_handler": "app.app",
         "login": "container.handler.login",
+        "mirror": "chalicelib.jobs.mirror",
         "publish": "container.handler.publish",
         "scan": "chalicelib.jobs.scan",
         "sweep": "chalicelib.jobs.sweep",
@@ -71,7 +71,7 @@ def test_every_function_is_there_and_every_variable_has_its_value(
     assert publish["PUBLISH_QUEUE_URL"] == f"{emulator}/000000000000/resolved-publish.fifo"
     assert publish["TASKS_TABLE"] == specs["api_handler"].environment["TASKS_TABLE"]
     assert publish["DOUYIN_ORIGIN"] == "http://127.0.0.1:9999"
-    assert specs["scan"].environment["VOLC_SECRET_KEY"] == "very-secret"
+    assert specs["scan"].environment["VOLC_CREDENTIALS"] == "ssm:/content/keys"
     assert specs["api_handler"].environment["SCAN_FUNCTION_NAME"] == "scan"
 
 
@@ -80,8 +80,9 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     assert limits == {
         "api_handler": (29, 1024, None),
         "login": (630, 2048, None),
+        "mirror": (900, 1024, 1),
         "publish": (900, 2048, None),
-        "scan": (280, 512, 1),
+        "scan": (280, 1024, 1),
         "sweep": (55, 512, None),
     }
     source = specs["publish"].event_source
@@ -91,7 +92,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     assert (source.batch_size, source.maximum_concurrency, source.report_batch_item_failures) == (1, 3, False)
     assert specs["scan"].schedule == "rate(5 minutes)"
     assert specs["sweep"].schedule == "rate(1 minute)"
-    assert all(specs[name].schedule is None for name in ("login", "publish", API_HANDLER))
+    assert all(specs[name].schedule is None for name in ("login", "publish", "mirror", API_HANDLER))
     assert all(specs[name].event_source is None for name in ("scan", "sweep", API_HANDLER))
 
 
@@ -101,10 +102,10 @@ def test_a_schedule_that_the_template_disables_does_not_run(emulator: str) -> No
     assert by_name["sweep"].schedule == "rate(1 minute)"
 
 
-def test_secrets_are_given_to_functions_and_never_to_the_emulator() -> None:
+def test_the_template_holds_no_secret_and_where_they_are_kept_is_never_told_to_the_emulator() -> None:
+    assert not [name for name in TEMPLATE["Parameters"] if "Secret" in name or "AccessKey" in name]
     text = json.dumps(data_template(TEMPLATE))
-    assert "Secret" not in text
-    assert "AccessKey" not in text
+    assert "VolcCredentials" not in text
     assert "BrowserImageUri" not in text
 
 
@@ -142,3 +143,16 @@ def test_the_stages_own_configuration_counts(emulator: str) -> None:
     specs = functions(TEMPLATE, config, other, outputs=outputs, stage="prod")
     (found,) = [spec for spec in specs if spec.name == "sweep"]
     assert (found.timeout, found.memory, found.schedule) == (41, 512, "rate(7 hours)")
+
+
+def test_the_policy_of_the_content_services_keys_reads_that_one_secret_and_nothing_else() -> None:
+    policy = TEMPLATE["Resources"]["VolcCredentialsPolicy"]["Properties"]
+    place, key = (choice["Fn::If"] for choice in policy["PolicyDocument"]["Statement"])
+
+    assert policy["Roles"] == [{"Ref": "ScanRole"}, {"Ref": "ApiHandlerRole"}]
+    assert [(entry["Action"], "*" in json.dumps(entry["Resource"])) for entry in (*place[1:], key[1])] == [
+        ("ssm:GetParameter", False),
+        ("secretsmanager:GetSecretValue", False),
+        ("kms:Decrypt", False),
+    ]
+    assert key[2] == {"Ref": "AWS::NoValue"}

@@ -16,7 +16,9 @@ import pytest
 import requests
 
 from chalicelib.articles.client import ContentClient
-from chalicelib.articles.signer import Credentials, VolcengineAuth
+from chalicelib.articles.credentials import Credentials
+from chalicelib.articles.signer import VolcengineAuth
+from chalicelib.errors import UpstreamMalformed
 from local.processes import ChildProcess, clean_environment
 from local.standins.volcengine.catalogue import Catalogue
 from local.standins.volcengine.errors import ApiError
@@ -600,3 +602,24 @@ def test_only_loopback_can_be_listened_on(tmp_path: Path) -> None:
 
     assert refused.returncode == 2
     assert "invalid choice: '0.0.0.0'" in refused.stderr
+
+
+def test_a_reset_is_a_connection_that_breaks_without_an_answer(upstream: Upstream) -> None:
+    upstream.fault("reset")
+    client = upstream.client()
+
+    assert len(client.scan(CHANNEL, "").articles) == 30
+    assert client.retries == 1
+
+
+def test_faults_of_a_lookup_wait_for_one(upstream: Upstream) -> None:
+    first, second, third = upstream.scannable()[:3]
+    upstream.fault("silent_id")
+    upstream.fault("odd_article")
+    client = upstream.client()
+    client.scan(CHANNEL, "")
+
+    silent = client.mget(CHANNEL, [first, second, third])
+    assert (list(silent.articles), silent.miss_reasons) == ([first, second], {})
+    with pytest.raises(UpstreamMalformed):
+        client.mget(CHANNEL, [first])

@@ -38,7 +38,12 @@ def system(
     tmp_path_factory: pytest.TempPathFactory, chromium_path: str, orders: Path, proxy: ProxyServer
 ) -> Iterator[System]:
     assert Path(chromium_path).exists()
-    options = Options(port=free_port(), data=tmp_path_factory.mktemp("system"), allow_proxies=(proxy.host,))
+    options = Options(
+        port=free_port(),
+        data=tmp_path_factory.mktemp("system"),
+        allow_proxies=(proxy.host,),
+        mirror="videos",
+    )
     with System(options, function_environment={"CHAOS_DIR": str(orders)}) as running:
         yield running
 

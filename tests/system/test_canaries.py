@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+import requests
 
 from chalicelib.api.meta import operations
 from local.options import Options
 from local.processes import free_port
-from local.system import System
+from local.system import STANDIN_CALLBACK_SECRET, STANDIN_SECRET_KEY, System
 from tests.conftest import Api
 from tests.container.proxies import PASSWORD as PASSWORD_OF_PROXY
 from tests.container.proxies import USERNAME, SocksProxy, proxy_server
@@ -150,9 +151,16 @@ def secret_cookie(data: Path) -> str:
 def ran_through(
     canaries: Canaries, system: System, api: Api, phone: Phone, site: Site, proxy: ProxyServer
 ) -> None:
-    """What secrets take part in: QR logins, SMS codes at a login and a publish, a proxy, imports good and bad,
-    works that go out or fail.
+    """What secrets take part in: a sync, QR logins, SMS codes at a login and a publish, a proxy, imports good
+    and bad, works that go out or fail.
     """
+    canaries.add(**{"content key": STANDIN_SECRET_KEY, "callback secret": STANDIN_CALLBACK_SECRET})
+    upstream = f"{system.volcengine.endpoint}/admin"
+    known = requests.get(f"{upstream}/articles", timeout=60).json()["articles"][0]["group_id"]
+    told = {"url": f"{system.origin}/api/v1/sync/notifications", "group_ids": [known]}
+    assert requests.post(f"{upstream}/notifications", json=told, timeout=60).json()["status"] == 200
+    until(lambda: api.get("/api/v1/sync").json()["data"][0]["state"]["rows"], bool)
+
     scanned, imported, asked = (user["uid"] for user in phone.users()[:3])
     media = f"{system.douyin_origin}/media/demo.mp4"
 

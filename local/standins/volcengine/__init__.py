@@ -8,10 +8,13 @@ decided here and marked as such.
 
     POST /?Action=ScanSyncArticles&Version=2023-01-01     the API
     POST /?Action=MGetSyncArticles&Version=2023-01-01
+    GET  /media/…                                         pictures and videos, with --media-origin
     GET  /admin/articles                                  the truth, in order of sync
     POST /admin/articles {"count": 5}                     sync more
-    POST /admin/articles/{id}/takedown · unavailable · available · change
+    POST /admin/articles/{id}/takedown · unavailable · available
+    POST /admin/articles/{id}/change {"title": "…"}       edit one; without a title it gets a mark
     POST · GET · DELETE /admin/faults                     {"kind": "throttle429", "count": 3}, see faults.py
+    POST /admin/notifications {"url", "group_ids"}        push a signed 内容变更通知; tells what came back
     GET  /admin/requests                                  counts since the start
 
 The admin routes are not signed. The server listens on loopback only.

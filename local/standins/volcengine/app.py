@@ -6,25 +6,32 @@ import asyncio
 import json
 import logging
 import secrets
+import socket
+import struct
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from local.standins.volcengine.errors import ApiError
 from local.standins.volcengine.faults import PAGE_KINDS, Faults
 from local.standins.volcengine.limits import FlowLimit
+from local.standins.volcengine.notifications import Notifier
 from local.standins.volcengine.signature import DEFAULT_REGION, SERVICE, Account, RawRequest, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from local.standins.volcengine.catalogue import Catalogue, State
     from local.standins.volcengine.faults import Fault
@@ -42,6 +49,7 @@ _STATES: dict[str, State] = {
     "available": "available",
 }
 _MAX_BODY_BYTES = 1024 * 1024
+_MEDIA = Path(__file__).parents[1] / "douyin" / "media"
 
 
 def build_app(
@@ -51,20 +59,43 @@ def build_app(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Starlette:
-    """The ASGI application. `now` dates and `monotonic` paces; tests pass clocks of their own."""
-    upstream = _Upstream(catalogue, account, now=now, monotonic=monotonic)
+    """The ASGI application. `now` dates and `monotonic` paces; tests pass clocks of their own. It sends its own
+    `Date`: the server must not.
+    """
+    notifier = Notifier(account.callback_secret, catalogue.utm_source, now)
+    upstream = _Upstream(catalogue, account, notifier, now=now, monotonic=monotonic)
     return Starlette(
+        middleware=[Middleware(_Dated, now=now)],
         routes=[
             Route("/", upstream.call, methods=["GET", "POST", "PUT", "DELETE"]),
+            Route("/media/{path:path}", upstream.serve_media, methods=["GET"]),
             Route("/admin/articles", upstream.list_articles, methods=["GET"]),
             Route("/admin/articles", upstream.add_articles, methods=["POST"]),
             Route("/admin/articles/{group_id}/{verb}", upstream.change_article, methods=["POST"]),
             Route("/admin/faults", upstream.list_faults, methods=["GET"]),
             Route("/admin/faults", upstream.add_fault, methods=["POST"]),
             Route("/admin/faults", upstream.clear_faults, methods=["DELETE"]),
+            Route("/admin/notifications", upstream.notify, methods=["POST"]),
             Route("/admin/requests", upstream.count_requests, methods=["GET"]),
-        ]
+        ],
     )
+
+
+class _Dated:
+    """Answers carry the time of the stand-in's own clock, as RFC 9110 asks."""
+
+    def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
+        self._app = app
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._now().astimezone(UTC), usegmt=True).encode()
+                message["headers"] = [*message.get("headers", ()), (b"date", date)]
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
 
 class _Upstream:
@@ -72,11 +103,13 @@ class _Upstream:
         self,
         catalogue: Catalogue,
         account: Account,
+        notifier: Notifier,
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
         self._catalogue = catalogue
+        self._notifier = notifier
         self._account = account
         self._now = now
         self._monotonic = monotonic
@@ -143,6 +176,8 @@ class _Upstream:
                 return Response("<html><h1>503 Service Unavailable</h1></html>", 503, media_type="text/html")
             case "truncated":
                 return _TruncatedResponse(response.body, media_type="application/json")
+            case "reset":
+                return _Reset()
         return response
 
     def _raise_error(self, fault: Fault) -> None:
@@ -175,7 +210,10 @@ class _Upstream:
             ids = parameters.get("GroupIds")
             if not isinstance(ids, list) or not all(isinstance(group_id, str) for group_id in ids):
                 raise ApiError("MissingParameter", "GroupIds must be a list of strings.")
-            return self._catalogue.mget(ids)
+            found = self._catalogue.mget(ids)
+            if fault is not None and ids:
+                _spoil(found, ids, fault.kind)
+            return found
         return self._catalogue.scan(
             parameters.get("NextToken"),
             parameters.get("MaxResults"),
@@ -185,6 +223,17 @@ class _Upstream:
 
     def _request_id(self) -> str:
         return f"{self._now().astimezone(_BEIJING):%Y%m%d%H%M%S}{secrets.token_hex(10).upper()}"
+
+    # Media
+
+    async def serve_media(self, request: Request) -> Response:
+        """A picture, or under `video/` a video, the same for all; not after the link's x-expires."""
+        expires = request.query_params.get("x-expires", "")
+        if expires.isdecimal() and int(expires) < self._now().timestamp():
+            return Response("The link has expired.", 403)
+        if request.path_params["path"].startswith("video/"):
+            return FileResponse(_MEDIA / "demo.mp4", media_type="video/mp4")
+        return FileResponse(_MEDIA / "demo.png", media_type="image/png")
 
     # Administration
 
@@ -202,7 +251,11 @@ class _Upstream:
         group_id, verb = request.path_params["group_id"], request.path_params["verb"]
         try:
             if verb == "change":
-                self._catalogue.change(group_id)
+                value = await _json(request)
+                title = value.get("title") if isinstance(value, dict) else None
+                if not isinstance(title, str | None):
+                    return _refuse("title must be text.")
+                self._catalogue.change(group_id, title)
             elif verb in _STATES:
                 self._catalogue.set_state(group_id, _STATES[verb])
             else:
@@ -210,6 +263,15 @@ class _Upstream:
         except KeyError:
             return JSONResponse({"error": f"There is no article {group_id}."}, 404)
         return JSONResponse({"group_id": group_id, "done": verb})
+
+    async def notify(self, request: Request) -> Response:
+        value = await _json(request)
+        match value:
+            case {"url": str(url), "group_ids": [*ids]} if all(isinstance(group_id, str) for group_id in ids):
+                status, body = await run_in_threadpool(self._notifier.push, url, ids)
+                return JSONResponse({"status": status, "body": body})
+            case _:
+                return _refuse("url and group_ids are needed.")
 
     async def list_faults(self, _: Request) -> Response:
         return JSONResponse({"faults": self._faults.pending()})
@@ -243,6 +305,30 @@ class _TruncatedResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         half = self.body[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": bytes(half), "more_body": True})
+
+
+class _Reset(Response):
+    """No answer at all: the client's next read fails with a reset connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        # ASGI knows no way to do this; the server's own object does.
+        transport: asyncio.Transport = receive.__self__.transport  # type: ignore[attr-defined]
+        # Closing a socket that does not linger sends a reset.
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        transport.abort()
+        await receive()  # Until the server has noticed.
+
+
+def _spoil(result: dict[str, Any], ids: list[str], kind: str) -> None:
+    """Decided here, as all faults are: what an MGet might answer and the reference does not describe."""
+    articles: dict[str, Any] = result["Articles"]
+    if kind == "silent_id":
+        articles.pop(ids[-1], None)
+        result["MissReasons"].pop(ids[-1], None)
+    elif kind == "odd_article" and articles:
+        articles[next(iter(articles))] = "odd"
 
 
 async def _read_body(request: Request) -> bytes:

@@ -36,12 +36,13 @@ _NOT_SYNCED = 500001
 
 @dataclass(slots=True)
 class Entry:
-    """One synced article. `token` is its place in the scan."""
+    """One synced article. `token` is its place in the scan; `title` replaces the one that was made for it."""
 
     number: int
     token: int
     state: State = "available"
     revision: int = 0
+    title: str | None = None
 
     @property
     def synced_at(self) -> int:
@@ -65,6 +66,7 @@ class Catalogue:
         now: datetime,
         span: timedelta = FIRST_ARTICLES_SPAN,
         seed: str = "2026",
+        media_origin: str | None = None,
     ) -> None:
         self.utm_source = utm_source
         self._path = directory / "articles.json"
@@ -75,7 +77,7 @@ class Catalogue:
             seed = saved["seed"]
             self._entries = [Entry(**entry) for entry in saved["articles"]]
         self._seed = seed
-        self._content = Content(seed, utm_source)
+        self._content = Content(seed, utm_source, media_origin)
         self._by_id = {self._content.group_id(entry.number): entry for entry in self._entries}
         if not self._entries:
             for index in range(count):
@@ -93,9 +95,11 @@ class Catalogue:
         self._by_id[group_id].state = state
         self._save()
 
-    def change(self, group_id: str) -> None:
-        """Edits the content, as an author would. Raises KeyError for an unknown id."""
-        self._by_id[group_id].revision += 1
+    def change(self, group_id: str, title: str | None = None) -> None:
+        """Edits the content, as an author would; `title` may be given. Raises KeyError for an unknown id."""
+        entry = self._by_id[group_id]
+        entry.revision += 1
+        entry.title = title or entry.title
         self._save()
 
     def truth(self, now: datetime) -> list[dict[str, Any]]:
@@ -173,7 +177,11 @@ class Catalogue:
         self._fetches += 1
         return [
             self._content.article(
-                entry.number, synced_at=entry.synced_at, revision=entry.revision, fetch=self._fetches
+                entry.number,
+                synced_at=entry.synced_at,
+                revision=entry.revision,
+                fetch=self._fetches,
+                title=entry.title,
             )
             for entry in entries
         ]

@@ -88,33 +88,40 @@ _LANDSCAPE = (("540p", 1024, 576), ("720p", 1280, 720), ("1080p", 1920, 1080))
 
 
 class Content:
-    """Makes articles. `fetch` numbers the answer that an article is made for."""
+    """Makes articles. `fetch` numbers the answer that an article is made for.
 
-    def __init__(self, seed: str, utm_source: str) -> None:
+    Media lie at the service's own hosts, or all at `media_origin`, where the stand-in serves them.
+    """
+
+    def __init__(self, seed: str, utm_source: str, media_origin: str | None = None) -> None:
         self._seed = seed
         self._utm_source = utm_source
+        self._images = f"{media_origin}/media" if media_origin else "https://p3-open-sign.onewsimg.com"
+        self._videos = f"{media_origin}/media" if media_origin else "https://open.toutiao.com"
 
     def group_id(self, number: int) -> str:
         """19 digits, beyond 2^53, and not in the order of numbers."""
         return str(7_250_000_000_000_000_000 + ((number + 1) * 0x9E3779B97F4A7C15) % 999_999_999_999_937)
 
-    def article(self, number: int, *, synced_at: int, revision: int, fetch: int) -> dict[str, Any]:
-        """One object of `Articles`. `synced_at` in seconds since the epoch."""
+    def article(
+        self, number: int, *, synced_at: int, revision: int, fetch: int, title: str | None = None
+    ) -> dict[str, Any]:
+        """One object of `Articles`. `synced_at` in seconds since the epoch. A `title` replaces the made one."""
         chance = random.Random(f"{self._seed}/{number}")  # noqa: S311 - meant to be reproducible
         theme = chance.choice(_THEMES)
         words = {name: chance.choice(values) for name, values in _WORDS.items()}
-        title = chance.choice(theme.titles).format(**words)
+        made_title = chance.choice(theme.titles).format(**words)
         if revision:
-            title += f"(更新{revision})"
+            made_title += f"(更新{revision})"
         kind = chance.choice(("article", "article", "feed_video", "short_video"))
         # Publication, creation and sync are days apart, so that neither is in the order of the scan.
         created_at = (synced_at - chance.randrange(600, 260_000)) // 1800 * 1800
         published_at = created_at - chance.randrange(60, 400_000)
         group_id = self.group_id(number)
-        fetched = _Fetched(self._seed, group_id, self._utm_source, synced_at, fetch)
+        fetched = _Fetched(self._seed, group_id, self._utm_source, synced_at, fetch, self._images, self._videos)
         return {
             "GroupId": group_id,
-            "Title": title,
+            "Title": title or made_title,
             "ArticleType": kind,
             "PublishTime": published_at,
             "CreateTime": created_at,
@@ -146,6 +153,8 @@ class _Fetched:
     utm_source: str
     synced_at: int
     fetch: int
+    images: str
+    videos: str
 
     def page_url(self, suffix: str, *, campaign: bool) -> str:
         medium = "&utm_campaign=open&utm_medium=webview" if campaign else ""
@@ -159,7 +168,7 @@ class _Fetched:
         digest = hashlib.md5(f"{self.seed}/{self.group_id}/{name}".encode(), usedforsecurity=False).hexdigest()
         signature = base64.b64encode(self._bytes(name)[:20]).decode()
         return (
-            f"https://p3-open-sign.onewsimg.com/{folder}/{digest}~{template}.jpeg?scene={scene}"
+            f"{self.images}/{folder}/{digest}~{template}.jpeg?scene={scene}"
             f"&x-expires={self.synced_at + 63_072_000 + self.fetch}&x-signature={quote(signature, safe='')}"
         )
 
@@ -176,7 +185,7 @@ class _Fetched:
             query = f"param={self._token(definition, 200)}&partner={quote(self.utm_source, safe='')}&version=3"
             infos.append(
                 {
-                    "VideoUrl": f"https://open.toutiao.com/video/url/?{query}",
+                    "VideoUrl": f"{self.videos}/video/url/?{query}",
                     "Definition": definition,
                     "Size": duration * height * chance.randrange(240, 400),
                     "Width": height if portrait else width,

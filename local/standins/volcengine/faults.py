@@ -9,10 +9,13 @@ http503         HTTP 503 with a page of HTML, as a proxy sends
 slow            the right answer after `seconds`
 garbage         HTTP 200 with something that is not JSON
 truncated       half of the answer, then the connection is closed
+reset           no answer: the connection is reset
 duplicate_page  scan: the page before once more, with a token that moves on
 empty_page      scan: no articles, with a token that moves on
 short_page      scan: one article, where more would fit
 stuck           scan: articles, with the token that was sent
+silent_id       MGet: no word about the last of the ids
+odd_article     MGet: a string where the first article should be
 """
 
 from __future__ import annotations
@@ -24,17 +27,26 @@ from typing import Any
 from local.standins.volcengine.errors import ERRORS
 
 PAGE_KINDS = frozenset({"duplicate_page", "empty_page", "short_page", "stuck"})
-KINDS = PAGE_KINDS | {
-    "throttle429",
-    "throttle400",
-    "error200",
-    "error",
-    "http500",
-    "http503",
-    "slow",
-    "garbage",
-    "truncated",
-}
+LOOKUP_KINDS = frozenset({"silent_id", "odd_article"})
+KINDS = (
+    PAGE_KINDS
+    | LOOKUP_KINDS
+    | {
+        "throttle429",
+        "throttle400",
+        "error200",
+        "error",
+        "http500",
+        "http503",
+        "slow",
+        "garbage",
+        "truncated",
+        "reset",
+    }
+)
+
+# What only the other action can show.
+_OTHERS = {"ScanSyncArticles": LOOKUP_KINDS, "MGetSyncArticles": PAGE_KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +85,7 @@ class Faults:
 
     def take(self, action: str) -> Fault | None:
         for index, fault in enumerate(self._queue):
-            if fault.action in (None, action) and (
-                action == "ScanSyncArticles" or fault.kind not in PAGE_KINDS
-            ):
+            if fault.action in (None, action) and fault.kind not in _OTHERS[action]:
                 del self._queue[index]
                 return None if fault.kind == "ok" else fault
         return None

@@ -45,11 +45,14 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The one account that the stand-in knows. With a session token, every request must carry it."""
+    """The one account that the stand-in knows. With a session token, every request must carry it.
+    `callback_secret` signs what the account is notified of.
+    """
 
     access_key: str
     secret_key: str
     session_token: str | None = None
+    callback_secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,111 @@
+"""Whether a channel's cursor is still where nothing is lost, and how it is told before it is not.
+
+The service lists what was synced in the last 14 days; what becomes of an older cursor is not documented, and
+most likely it goes on at the window's start without a word. So the alarm comes while there is time to act.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+
+from chalicelib.articles.state import commit_state, load_state
+from chalicelib.clock import from_rfc3339, to_rfc3339
+from chalicelib.events import SYNC_BEHIND, SYNC_RECOVERED, emit, event
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.articles.state import CursorState
+    from chalicelib.articles.store import Store
+
+logger = logging.getLogger(__name__)
+
+Alarm = Literal["cursor_ageing", "cursor_expired"]
+
+AGEING_AFTER: Final = timedelta(days=3)
+EXPIRED_AFTER: Final = timedelta(days=13)
+"""A day before the end of the service's window."""
+
+NAMESPACE: Final = "SocialPublisher"
+METRIC: Final = "SyncLagSeconds"
+
+
+def complete_until(state: CursorState) -> str | None:
+    """The instant before which everything that the service has synced is committed, as far as is known.
+
+    It is when the scan last reached its end. Before it ever did, a scan that goes on is in order: then it is
+    its last success, or else its first attempt.
+    """
+    return state.caught_up_at or state.last_success_at or state.created_at
+
+
+def lag(state: CursorState, now: datetime) -> timedelta | None:
+    """How far the channel is behind; None before its first run."""
+    since = complete_until(state)
+    return None if since is None else max(timedelta(0), now - from_rfc3339(since))
+
+
+def alarm(state: CursorState, now: datetime) -> Alarm | None:
+    """`cursor_ageing` from 3 days of lag: something keeps the sync from going on. `cursor_expired` from 13:
+    articles are about to be lost, or are lost; a backfill brings back what is still in the window.
+    """
+    behind = lag(state, now) or timedelta(0)
+    if behind >= EXPIRED_AFTER:
+        return "cursor_expired"
+    return "cursor_ageing" if behind >= AGEING_AFTER else None
+
+
+def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: datetime) -> None:
+    """Tells of an alarm that was not told of yet, and of its end, on the event bus and in the log.
+
+    The state remembers what was told, after the bus has taken it: an event may come twice, with the same id.
+    Raises EventNotTaken, CursorConflict if a run works on the channel, and botocore's errors.
+    """
+    stored = load_state(store, channel)
+    state, found = stored.state, alarm(stored.state, now)
+    if found == state.alarm or stored.etag is None:
+        return
+    since = complete_until(state)
+    if found is None:
+        logger.warning("%s: the sync has recovered", channel)
+        kind, event_id = SYNC_RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
+    else:
+        logger.error("%s: %s, complete until %s only", channel, found, since)
+        kind, event_id = SYNC_BEHIND, f"{channel}/{found}/{since}"
+    emit(
+        eventbridge,
+        bus,
+        [event(event_id, kind, to_rfc3339(now), channel=channel, alarm=found, complete_until=since)],
+    )
+    commit_state(store, replace(state, alarm=found), stored.etag)
+
+
+def put_metric(channel: str, behind: timedelta, now: datetime, output: TextIO | None = None) -> None:
+    """Writes the lag as a line in CloudWatch's embedded metric format.
+
+    CloudWatch makes the metric from the log: no call, no right and no time of the function. The line has to
+    stand alone, so it goes past the logger. Source: CloudWatch user guide, embedded metric format
+    specification.
+    """
+    line = {
+        "_aws": {
+            "Timestamp": int(now.timestamp() * 1000),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["Channel"]],
+                    "Metrics": [{"Name": METRIC, "Unit": "Seconds"}],
+                }
+            ],
+        },
+        "Channel": channel,
+        METRIC: behind.total_seconds(),
+    }
+    output = output or sys.stdout
+    output.write(json.dumps(line, ensure_ascii=False) + "\n")
+    output.flush()

@@ -1,0 +1,281 @@
+"""One recheck run: what is due in the index is asked for again, and what has changed goes into the live log.
+
+    500001 not ours     reported. An id that was only asked for is not looked for again; an article that a scan
+                        has brought keeps its schedule, so that a later takedown is not missed.
+    500008 unavailable  a row, once. The older rows stay; it is looked for at rising ages of its absence.
+    500009 withdrawn    a row without content; then the content is purged from every object that holds it.
+
+What has changed is committed and indexed before its entry is marked as looked at: whatever dies, it stays due.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from chalicelib.articles.changelog import content_sha256
+from chalicelib.articles.checks import next_check
+from chalicelib.articles.log import ChannelLog, Observation, RowSink
+from chalicelib.articles.media import withdraw_media
+from chalicelib.articles.purge import WITHDRAWN, purge_object
+from chalicelib.articles.reader import holders
+from chalicelib.articles.runs import Recording, RunSummary
+from chalicelib.articles.store import Store
+from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
+from chalicelib.errors import UpstreamDenied, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_s3 import S3Client
+
+    from chalicelib.articles.client import Lookup
+    from chalicelib.articles.index import Entry
+
+logger = logging.getLogger(__name__)
+
+NOT_OURS: Final = 500001
+UNAVAILABLE: Final = 500008
+
+_IDS_A_CALL = 30
+_ENTRIES_A_ROUND = 600
+"""What a second's calls ask for; at most as many rows in the object that a round ends with."""
+_CONNECTIONS = 8
+_SPLITS_A_RUN = 20
+"""Each halves the ids of a call that was refused, to find the one that it was refused for."""
+_AGAIN_AFTER_SILENCE = timedelta(hours=1)
+
+
+class ArticleSource(Protocol):
+    """The part of `ContentClient` that a recheck uses."""
+
+    retries: int
+
+    def mget(
+        self, utm_source: str, group_ids: Sequence[str], *, deadline: Callable[[], float] | None = ...
+    ) -> Lookup: ...
+
+
+class Checklist(RowSink, Protocol):
+    """The part of `ArticleIndex` that a recheck uses."""
+
+    def due(self, channel: str, now: datetime, limit: int) -> list[Entry]: ...
+
+    def checked(
+        self, entry: Entry, next_check_at: datetime | None, *, miss_reason: int | None = ...
+    ) -> None: ...
+
+    def purged(self, entry: Entry) -> None: ...
+
+
+def run_recheck(
+    channel: str,
+    client: ArticleSource,
+    s3: S3Client,
+    bucket: str,
+    index: Checklist,
+    *,
+    run_id: str,
+    deadline: Callable[[], float],
+    prefix: str = "",
+    clock: Clock = utc_now,
+) -> RunSummary | None:
+    """Looks at what is due, what somebody waits for first, until nothing is or the time is up. None, and no
+    record, where nothing is due.
+
+    Raises CursorConflict if another run works on the channel, the client's errors, and botocore's. What was
+    learnt before a failure is committed first.
+    """
+    if not index.due(channel, clock(), 1):
+        return None
+    store = Store(s3, bucket, prefix)
+    log = ChannelLog(store, channel, index, run_id=run_id, deadline=deadline, clock=clock)
+    recheck = _Recheck(log, client, index, clock)
+    summary = RunSummary(
+        run_id=run_id,
+        channel=channel,
+        kind="recheck",
+        status="running",
+        started_at=to_rfc3339(clock()),
+        cursor_before=log.cursor,
+        cursor_after=log.cursor,
+    )
+    with Recording(store, summary, clock, recheck.progress) as recording, log:
+        recheck.run()
+    return recording.summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was learnt of an entry: the row to write, if any, and when to look again."""
+
+    entry: Entry
+    observation: Observation | None
+    next_check_at: datetime | None
+    miss_reason: int | None = None
+
+
+class _Recheck:
+    def __init__(self, log: ChannelLog, client: ArticleSource, index: Checklist, clock: Clock) -> None:
+        self._log = log
+        self._client = client
+        self._index = index
+        self._clock = clock
+        self._retries_before = client.retries
+        self._splits_left = _SPLITS_A_RUN
+        self._counts: Counter[str] = Counter()
+        self._calls = 0
+        self._nothing_due = False
+
+    def progress(self) -> dict[str, Any]:
+        counted = ("checked", "changed", "unavailable", "withdrawn", "not_ours", "purged")
+        return {
+            "cursor_after": self._log.state.cursor,
+            "caught_up": self._nothing_due,
+            "adopted": self._log.adopted,
+            "objects": self._log.objects,
+            "rows": self._log.rows,
+            "pages": self._calls,
+            "retries": self._client.retries - self._retries_before,
+            **{name: self._counts[name] for name in counted},
+        }
+
+    def run(self) -> None:
+        self._log.recover()
+        # What was committed but not indexed would be taken for news.
+        if not self._log.flush():
+            return
+        # The index by time may still show what was done a moment ago.
+        seen: set[tuple[str, str | None]] = set()
+        while self._log.has_time():
+            due = self._index.due(self._log.channel, self._clock(), _ENTRIES_A_ROUND)
+            fresh = [entry for entry in due if (entry.group_id, entry.op) not in seen]
+            if not fresh:
+                self._nothing_due = not due
+                return
+            seen.update((entry.group_id, entry.op) for entry in fresh)
+            self._round(fresh)
+
+    def _round(self, entries: Sequence[Entry]) -> None:
+        self._purge([entry for entry in entries if entry.op == "takedown"])
+        asked = [entry for entry in entries if entry.op != "takedown" or entry.refresh_requested_at]
+        news: list[_Look] = []
+        try:
+            for start in range(0, len(asked), _IDS_A_CALL):
+                if not self._log.has_time():
+                    break
+                looks = self._look(asked[start : start + _IDS_A_CALL])
+                self._note(look for look in looks if look.observation is None)
+                news += [look for look in looks if look.observation is not None]
+        finally:
+            # Also what was learnt before a failure. A withdrawn article stays due: it is still to be purged.
+            if self._log.flush():
+                self._note(look for look in news if look.miss_reason != WITHDRAWN)
+
+    def _note(self, looks: Iterable[_Look]) -> None:
+        with ThreadPoolExecutor(_CONNECTIONS, "recheck") as pool:
+            noted = [
+                pool.submit(self._index.checked, look.entry, look.next_check_at, miss_reason=look.miss_reason)
+                for look in looks
+            ]
+            for done in noted:
+                done.result()
+
+    def _purge(self, withdrawn: Sequence[Entry]) -> None:
+        clean: set[str] = set()
+        # An object that was compacted a moment ago is not in the index yet.
+        holding = cache(partial(holders, self._log.store))
+        keys = {
+            entry.group_id: {key for known in entry.objects for key in holding(known)} for entry in withdrawn
+        }
+        for entry in withdrawn:
+            for key in sorted(keys[entry.group_id] - clean):
+                if not self._log.has_time():
+                    return
+                ids = {group_id for group_id, where in keys.items() if key in where}
+                self._counts["purged"] += purge_object(self._log.store, key, ids)
+                clean.add(key)
+            self._counts["purged"] += withdraw_media(self._log.store, self._log.channel, entry.group_id)
+            self._index.purged(entry)
+
+    # Asking
+
+    def _look(self, entries: Sequence[Entry]) -> list[_Look]:
+        try:
+            lookup = self._client.mget(
+                self._log.channel, [entry.group_id for entry in entries], deadline=self._log.time_left
+            )
+        except UpstreamError as error:
+            if error.retryable or isinstance(error, UpstreamDenied):
+                raise
+            return self._look_apart(entries, error)
+        finally:
+            self._calls += 1
+        now = self._clock()
+        looks = [self._judge(entry, lookup, now) for entry in entries]
+        self._log.extend(
+            [look.observation for look in looks if look.observation is not None],
+            observed_at=to_rfc3339(now),
+            request_id=lookup.request_id,
+        )
+        self._counts["checked"] += len(looks)
+        return looks
+
+    def _look_apart(self, entries: Sequence[Entry], error: UpstreamError) -> list[_Look]:
+        """One article whose answer cannot be read must not hide the others for ever."""
+        if not self._splits_left:
+            raise error
+        if len(entries) == 1:
+            logger.error("%s: article %s: %s", self._log.channel, entries[0].group_id, error)
+            return [_Look(entries[0], None, self._clock() + _AGAIN_AFTER_SILENCE, entries[0].miss_reason)]
+        self._splits_left -= 1
+        middle = len(entries) // 2
+        return self._look(entries[:middle]) + self._look(entries[middle:])
+
+    def _judge(self, entry: Entry, lookup: Lookup, now: datetime) -> _Look:
+        seen_at = from_rfc3339(entry.first_seen_at) if entry.first_seen_at else now
+        by_age = next_check(entry.group_id, seen_at, now)
+        article = lookup.articles.get(entry.group_id)
+        if article is not None:
+            if entry.op == "upsert" and content_sha256(article) == entry.content_sha256:
+                return _Look(entry, None, by_age)
+            self._counts["changed"] += 1
+            return _Look(entry, Observation(entry.group_id, "upsert", article), by_age)
+        reason = lookup.miss_reasons.get(entry.group_id)
+        if reason == WITHDRAWN:
+            return self._withdrawn(entry)
+        if reason == UNAVAILABLE:
+            return self._unavailable(entry, now)
+        if reason == NOT_OURS:
+            self._counts["not_ours"] += 1
+            logger.warning("%s: article %s is not this channel's", self._log.channel, entry.group_id)
+            return _Look(entry, None, by_age if entry.op else None, NOT_OURS)
+        if reason is None:
+            logger.error("%s: no word about article %s", self._log.channel, entry.group_id)
+            return _Look(entry, None, now + _AGAIN_AFTER_SILENCE, entry.miss_reason)
+        logger.error("%s: article %s: miss reason %s", self._log.channel, entry.group_id, reason)
+        return _Look(entry, None, by_age, reason)
+
+    def _withdrawn(self, entry: Entry) -> _Look:
+        if entry.op == "takedown":
+            return _Look(entry, None, None, WITHDRAWN)
+        self._counts["withdrawn"] += 1
+        logger.warning("%s: article %s was withdrawn", self._log.channel, entry.group_id)
+        return _Look(entry, Observation(entry.group_id, "takedown", miss_reason=WITHDRAWN), None, WITHDRAWN)
+
+    def _unavailable(self, entry: Entry, now: datetime) -> _Look:
+        match entry.op:
+            case "takedown":
+                return _Look(entry, None, None, UNAVAILABLE)
+            case "unavailable":
+                since = from_rfc3339(entry.observed_at) if entry.observed_at else now
+                return _Look(entry, None, next_check(entry.group_id, since, now), UNAVAILABLE)
+        self._counts["unavailable"] += 1
+        observation = Observation(entry.group_id, "unavailable", miss_reason=UNAVAILABLE)
+        return _Look(entry, observation, next_check(entry.group_id, now, now), UNAVAILABLE)
