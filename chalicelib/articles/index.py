@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from chalicelib.articles.checks import next_check
 from chalicelib.articles.records import read_record
@@ -19,11 +19,13 @@ from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from chalicelib.articles.changelog import Op, Row
+
+_Thing = TypeVar("_Thing")
 
 AT_ONCE: Final = "1970-01-01T00:00:00.000Z"
 """`next_check_at` of what somebody waits for: it stands before everything that is merely due."""
@@ -81,6 +83,15 @@ class Entry:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """That `entry` was looked at, and when it will be again; None is never. `miss_reason` is what was told."""
+
+    entry: Entry
+    next_check_at: datetime | None
+    miss_reason: int | None = None
+
+
 class ArticleIndex:
     """Safe to share between threads. Every method raises botocore's errors."""
 
@@ -100,9 +111,7 @@ class ArticleIndex:
             if known is not None:
                 change = max(known, change, key=lambda one: one.version).with_content_of(known, change)
             newest[row.group_id] = change
-        with ThreadPoolExecutor(_CONNECTIONS, "index") as pool:
-            for written in [pool.submit(self._put, channel, key, change) for change in newest.values()]:
-                written.result()
+        _at_once(lambda change: self._put(channel, key, change), newest.values())
 
     def _put(self, channel: str, key: str, change: _Change) -> None:
         try:
@@ -204,27 +213,34 @@ class ArticleIndex:
 
     def request_refresh(self, channel: str, group_ids: Iterable[str], at: datetime) -> None:
         """Has the articles looked at before all others. Ids that were never seen are looked for."""
-        for group_id in group_ids:
+
+        def request(group_id: str) -> None:
             update = Update().set(
                 refresh_requested_at=to_rfc3339(at), next_check_at=AT_ONCE, check_shard=channel
             )
             self._table.update((channel, group_id), update)
 
-    def checked(self, entry: Entry, next_check_at: datetime | None, *, miss_reason: int | None = None) -> None:
-        """Notes that `entry` was looked at, and when it will be again; None is never.
+        _at_once(request, group_ids)
+
+    def checked(self, looks: Iterable[Look]) -> None:
+        """Notes what was looked at, and when it will be again.
 
         Nothing is noted where a refresh was requested since `entry` was read, which is still to be answered, or
         where a withdrawn article would be forgotten before its content is purged.
         """
+        _at_once(self._checked, looks)
+
+    def _checked(self, look: Look) -> None:
+        again = look.next_check_at
         update = Update().set(
-            next_check_at=to_rfc3339(next_check_at) if next_check_at else None,
-            check_shard=entry.channel if next_check_at else None,
+            next_check_at=to_rfc3339(again) if again else None,
+            check_shard=look.entry.channel if again else None,
             refresh_requested_at=None,
-            miss_reason=miss_reason,
+            miss_reason=look.miss_reason,
         )
-        if entry.op == "takedown" and next_check_at is None:
+        if look.entry.op == "takedown" and again is None:
             update.when_absent("objects")
-        self._done(entry, update.add("checks", 1))
+        self._done(look.entry, update.add("checks", 1))
 
     def purged(self, entry: Entry) -> None:
         """Notes that the objects of `entry` hold nothing of it any more.
@@ -252,6 +268,13 @@ class ArticleIndex:
             self._table.update((entry.channel, entry.group_id), update)
         except ConditionFailed:
             return
+
+
+def _at_once(write: Callable[[_Thing], None], things: Iterable[_Thing]) -> None:
+    """Makes the writes beside each other. Raises the first failure, after the others have ended."""
+    with ThreadPoolExecutor(_CONNECTIONS, "index") as pool:
+        for written in [pool.submit(write, thing) for thing in things]:
+            written.result()
 
 
 class _Change:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 DAY = 24 * HOUR
 SEEDS = range(20)
-TURNS = 7
+TURNS = 6
 
 # `slow` needs a client that does not wait, `error` is among the others by another name.
 FAULTS = sorted(KINDS - {"slow", "error"})
