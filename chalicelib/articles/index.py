@@ -19,9 +19,10 @@ from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
     from chalicelib.articles.changelog import Op, Row
 
@@ -31,7 +32,8 @@ AT_ONCE: Final = "1970-01-01T00:00:00.000Z"
 """`next_check_at` of what somebody waits for: it stands before everything that is merely due."""
 
 _CONNECTIONS = 8
-"""A write takes some 5 ms: a page of a second's ten is written in 20."""
+_BATCH = 25
+"""Statements a call, DynamoDB's limit. Fewer rows than that are mostly news of known articles."""
 _MAX_TEXT = 500
 _MAX_CATEGORIES = 100
 _QUERIES_A_PAGE = 10
@@ -111,7 +113,31 @@ class ArticleIndex:
             if known is not None:
                 change = max(known, change, key=lambda one: one.version).with_content_of(known, change)
             newest[row.group_id] = change
-        _at_once(lambda change: self._put(channel, key, change), newest.values())
+        changes = list(newest.values())
+        if len(changes) >= _BATCH:
+            batches = [changes[start : start + _BATCH] for start in range(0, len(changes), _BATCH)]
+            changes = []
+            _at_once(lambda batch: changes.extend(self._insert(channel, key, batch)), batches)
+        _at_once(lambda change: self._put(channel, key, change), changes)
+
+    def _insert(self, channel: str, key: str, changes: Sequence[_Change]) -> list[_Change]:
+        """Makes the entries of articles that have none; returns the changes of the others.
+
+        A statement is as conditional as an update, and costs a sixth of the processor time: 25 go in one call.
+        """
+        statements: list[BatchStatementRequestTypeDef] = []
+        for change in changes:
+            item = encode(change.item(channel, key))
+            members = ", ".join(f"'{name}': ?" for name in item)
+            statements.append(
+                {
+                    "Statement": f'INSERT INTO "{self._table.name}" VALUE {{{members}}}',
+                    "Parameters": list(item.values()),
+                }
+            )
+        answer = self._table.client.batch_execute_statement(Statements=statements)
+        # Whatever the reason: the update that follows finds out, and is repeated where it may be.
+        return [change for change, done in zip(changes, answer["Responses"], strict=True) if "Error" in done]
 
     def _put(self, channel: str, key: str, change: _Change) -> None:
         try:
@@ -284,8 +310,6 @@ class _Change:
         self.group_id = row.group_id
         self.version = f"{row.observed_at}#{row.seq:012d}#{row.pos:09d}"
         self.has_content = row.article is not None
-        self._observed_at = row.observed_at
-        self._op = row.op
         self._attributes: dict[str, Any] = {
             "seq": row.seq,
             "pos": row.pos,
@@ -294,25 +318,40 @@ class _Change:
             "miss_reason": row.miss_reason,
             "version": self.version,
         }
-        if row.op == "upsert":
-            self._attributes |= {"content_sha256": row.content_sha256, **_described(row)}
+        self._defaults: dict[str, Any] = {"first_seen_at": row.observed_at, "checks": 0}
+        match row.op:
+            case "upsert":
+                self._attributes |= {"content_sha256": row.content_sha256, **_described(row)}
+                seen_at = from_rfc3339(row.observed_at)
+                self._defaults["next_check_at"] = to_rfc3339(next_check(row.group_id, seen_at, seen_at))
+            case "unavailable":
+                self._attributes["published"] = None
+                self._defaults["next_check_at"] = row.observed_at
+            case "takedown":
+                self._attributes |= dict.fromkeys(_WITHDRAWN)
+                self._attributes["next_check_at"] = AT_ONCE
 
     def with_content_of(self, *changes: _Change) -> Self:
         self.has_content = any(change.has_content for change in changes)
         return self
 
+    def item(self, channel: str, key: str) -> dict[str, Any]:
+        """The entry of an article that had none."""
+        return {
+            "channel": channel,
+            "group_id": self.group_id,
+            "check_shard": channel,
+            "object": key,
+            "objects": {key} if self.has_content else None,
+            **self._defaults,
+            **self._attributes,
+        }
+
     def update(self, channel: str, key: str) -> Update:
-        update = Update().set(object=key, **self._attributes).default(first_seen_at=self._observed_at, checks=0)
+        """The change of an entry, if it is older."""
+        update = Update().set(object=key, check_shard=channel, **self._attributes).default(**self._defaults)
         if self.has_content:
             update.include("objects", key)
-        match self._op:
-            case "upsert":
-                first = next_check(self.group_id, *[from_rfc3339(self._observed_at)] * 2)
-                update.default(next_check_at=to_rfc3339(first), check_shard=channel)
-            case "unavailable":
-                update.set(published=None).default(next_check_at=self._observed_at, check_shard=channel)
-            case "takedown":
-                update.set(**dict.fromkeys(_WITHDRAWN)).set(next_check_at=AT_ONCE, check_shard=channel)
         version = update.name("version")
         update.conditions.append(
             f"(attribute_not_exists({version}) OR {version} < {update.value(self.version)})"

@@ -390,3 +390,45 @@ def test_a_takedown_that_comes_again_after_its_purge_makes_nothing_due(index: Ar
     index.put_rows(CHANNEL, key(2), [withdrawn])
 
     assert due(index, 1000 * DAY) == []
+
+
+def test_articles_in_bulk_are_as_those_that_come_one_by_one(index: ArticleIndex) -> None:
+    known = [row(str(number), pos=number, after=DAY) for number in range(0, 60, 7)]
+    index.put_rows(CHANNEL, key(2), known)
+    rows = [row(str(number), pos=number) for number in range(60)]
+    index.put_rows("bulk", key(1), rows)
+    for one in rows:
+        index.put_rows("single", key(1), [one])
+    index.put_rows(CHANNEL, key(1), rows)
+
+    for one in rows:
+        bulk, single = index.get("bulk", one.group_id), index.get("single", one.group_id)
+        assert bulk is not None
+        assert single is not None
+        assert replace(bulk, channel="single") == single
+    for one in known:
+        entry = got(index, one.group_id)
+        assert (entry.object, entry.objects) == (key(2), {key(1), key(2)})
+    assert len(listed(index, limit=100)) == 60
+    assert len(index.due("bulk", SEEN + DAY, 100)) == 60
+
+
+def test_withdrawn_and_unavailable_articles_in_bulk_are_entries_like_any(index: ArticleIndex) -> None:
+    rows = [
+        row(
+            str(number),
+            pos=number,
+            op="takedown" if number % 2 else "unavailable",
+            miss_reason=500008 + number % 2,
+        )
+        for number in range(30)
+    ]
+    index.put_rows(CHANNEL, key(1), rows)
+
+    assert listed(index) == []
+    assert len(index.due(CHANNEL, SEEN, 100)) == 30
+    assert (got(index, "1").op, got(index, "1").next_check_at, got(index, "1").objects) == (
+        "takedown",
+        AT_ONCE,
+        frozenset(),
+    )
