@@ -58,11 +58,11 @@ class Chaos:
 
     def live(self) -> None:
         # The first turn has enough to write for any of these to be in the middle of it.
-        self.turn(Fuse(self.chance.randrange(1, 30), after=self.chance.random() < 0.5))
+        self.turn(Fuse(self.chance.randrange(1, 10), after=self.chance.random() < 0.5))
         for _ in range(TURNS):
             self.upset_the_service()
             self.change_the_content()
-            limit = self.chance.randrange(1, 50)
+            limit = self.chance.randrange(1, 35)
             fuse = Fuse(limit, after=self.chance.random() < 0.5) if self.chance.random() < 0.7 else None
             self.turn(fuse, self.an_order(), seconds=self.chance.choice([10.4, 31, 280]))
             self.world.clock.sleep(self.chance.choice([1, 300, HOUR, 7 * HOUR, 1.3 * DAY]))
