@@ -408,7 +408,7 @@ def test_articles_in_bulk_are_as_those_that_come_one_by_one(index: ArticleIndex)
         assert replace(bulk, channel="single") == single
     for one in known:
         entry = got(index, one.group_id)
-        assert (entry.object, entry.objects) == (key(2), {key(1), key(2)})
+        assert (entry.object, entry.objects) == (key(2), frozenset({key(1), key(2)}))
     assert len(listed(index, limit=100)) == 60
     assert len(index.due("bulk", SEEN + DAY, 100)) == 60
 
