@@ -211,9 +211,9 @@ class ContentClient:
         attempt = 1
         mends = [self._set_clock, self._renew_credentials]
         while True:
-            pacer.wait()
             try:
-                return self._attempt(action, body, deadline)
+                with pacer.call():
+                    return self._attempt(action, body, deadline)
             except UpstreamDenied as error:
                 mend = next((mend for mend in mends if mend(error)), None)
                 if mend is None or (deadline is not None and deadline() <= 0):

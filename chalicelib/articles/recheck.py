@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chalicelib.articles.changelog import content_sha256
 from chalicelib.articles.checks import next_check
+from chalicelib.articles.index import Look
 from chalicelib.articles.log import ChannelLog, Observation, RowSink
 from chalicelib.articles.media import withdraw_media
 from chalicelib.articles.purge import WITHDRAWN, purge_object
@@ -46,7 +46,6 @@ UNAVAILABLE: Final = 500008
 _IDS_A_CALL = 30
 _ENTRIES_A_ROUND = 600
 """What a second's calls ask for; at most as many rows in the object that a round ends with."""
-_CONNECTIONS = 8
 _SPLITS_A_RUN = 20
 """Each halves the ids of a call that was refused, to find the one that it was refused for."""
 _AGAIN_AFTER_SILENCE = timedelta(hours=1)
@@ -67,9 +66,7 @@ class Checklist(RowSink, Protocol):
 
     def due(self, channel: str, now: datetime, limit: int) -> list[Entry]: ...
 
-    def checked(
-        self, entry: Entry, next_check_at: datetime | None, *, miss_reason: int | None = ...
-    ) -> None: ...
+    def checked(self, looks: Iterable[Look]) -> None: ...
 
     def purged(self, entry: Entry) -> None: ...
 
@@ -112,13 +109,11 @@ def run_recheck(
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What was learnt of an entry: the row to write, if any, and when to look again."""
+class _Finding:
+    """What was learnt of an entry, and the row to write if it is news."""
 
-    entry: Entry
-    observation: Observation | None
-    next_check_at: datetime | None
-    miss_reason: int | None = None
+    look: Look
+    news: Observation | None = None
 
 
 class _Recheck:
@@ -165,27 +160,18 @@ class _Recheck:
     def _round(self, entries: Sequence[Entry]) -> None:
         self._purge([entry for entry in entries if entry.op == "takedown"])
         asked = [entry for entry in entries if entry.op != "takedown" or entry.refresh_requested_at]
-        news: list[_Look] = []
+        news: list[Look] = []
         try:
             for start in range(0, len(asked), _IDS_A_CALL):
                 if not self._log.has_time():
                     break
-                looks = self._look(asked[start : start + _IDS_A_CALL])
-                self._note(look for look in looks if look.observation is None)
-                news += [look for look in looks if look.observation is not None]
+                found = self._look(asked[start : start + _IDS_A_CALL])
+                self._index.checked(finding.look for finding in found if finding.news is None)
+                news += [finding.look for finding in found if finding.news is not None]
         finally:
             # Also what was learnt before a failure. A withdrawn article stays due: it is still to be purged.
             if self._log.flush():
-                self._note(look for look in news if look.miss_reason != WITHDRAWN)
-
-    def _note(self, looks: Iterable[_Look]) -> None:
-        with ThreadPoolExecutor(_CONNECTIONS, "recheck") as pool:
-            noted = [
-                pool.submit(self._index.checked, look.entry, look.next_check_at, miss_reason=look.miss_reason)
-                for look in looks
-            ]
-            for done in noted:
-                done.result()
+                self._index.checked(look for look in news if look.miss_reason != WITHDRAWN)
 
     def _purge(self, withdrawn: Sequence[Entry]) -> None:
         clean: set[str] = set()
@@ -206,7 +192,7 @@ class _Recheck:
 
     # Asking
 
-    def _look(self, entries: Sequence[Entry]) -> list[_Look]:
+    def _look(self, entries: Sequence[Entry]) -> list[_Finding]:
         try:
             lookup = self._client.mget(
                 self._log.channel, [entry.group_id for entry in entries], deadline=self._log.time_left
@@ -218,35 +204,36 @@ class _Recheck:
         finally:
             self._calls += 1
         now = self._clock()
-        looks = [self._judge(entry, lookup, now) for entry in entries]
+        found = [self._judge(entry, lookup, now) for entry in entries]
         self._log.extend(
-            [look.observation for look in looks if look.observation is not None],
+            [finding.news for finding in found if finding.news is not None],
             observed_at=to_rfc3339(now),
             request_id=lookup.request_id,
         )
-        self._counts["checked"] += len(looks)
-        return looks
+        self._counts["checked"] += len(found)
+        return found
 
-    def _look_apart(self, entries: Sequence[Entry], error: UpstreamError) -> list[_Look]:
+    def _look_apart(self, entries: Sequence[Entry], error: UpstreamError) -> list[_Finding]:
         """One article whose answer cannot be read must not hide the others for ever."""
         if not self._splits_left:
             raise error
         if len(entries) == 1:
             logger.error("%s: article %s: %s", self._log.channel, entries[0].group_id, error)
-            return [_Look(entries[0], None, self._clock() + _AGAIN_AFTER_SILENCE, entries[0].miss_reason)]
+            again = self._clock() + _AGAIN_AFTER_SILENCE
+            return [_Finding(Look(entries[0], again, entries[0].miss_reason))]
         self._splits_left -= 1
         middle = len(entries) // 2
         return self._look(entries[:middle]) + self._look(entries[middle:])
 
-    def _judge(self, entry: Entry, lookup: Lookup, now: datetime) -> _Look:
+    def _judge(self, entry: Entry, lookup: Lookup, now: datetime) -> _Finding:
         seen_at = from_rfc3339(entry.first_seen_at) if entry.first_seen_at else now
         by_age = next_check(entry.group_id, seen_at, now)
         article = lookup.articles.get(entry.group_id)
         if article is not None:
             if entry.op == "upsert" and content_sha256(article) == entry.content_sha256:
-                return _Look(entry, None, by_age)
+                return _Finding(Look(entry, by_age))
             self._counts["changed"] += 1
-            return _Look(entry, Observation(entry.group_id, "upsert", article), by_age)
+            return _Finding(Look(entry, by_age), Observation(entry.group_id, "upsert", article))
         reason = lookup.miss_reasons.get(entry.group_id)
         if reason == WITHDRAWN:
             return self._withdrawn(entry)
@@ -255,27 +242,31 @@ class _Recheck:
         if reason == NOT_OURS:
             self._counts["not_ours"] += 1
             logger.warning("%s: article %s is not this channel's", self._log.channel, entry.group_id)
-            return _Look(entry, None, by_age if entry.op else None, NOT_OURS)
+            return _Finding(Look(entry, by_age if entry.op else None, NOT_OURS))
         if reason is None:
             logger.error("%s: no word about article %s", self._log.channel, entry.group_id)
-            return _Look(entry, None, now + _AGAIN_AFTER_SILENCE, entry.miss_reason)
+            return _Finding(Look(entry, now + _AGAIN_AFTER_SILENCE, entry.miss_reason))
         logger.error("%s: article %s: miss reason %s", self._log.channel, entry.group_id, reason)
-        return _Look(entry, None, by_age, reason)
+        return _Finding(Look(entry, by_age, reason))
 
-    def _withdrawn(self, entry: Entry) -> _Look:
+    def _withdrawn(self, entry: Entry) -> _Finding:
         if entry.op == "takedown":
-            return _Look(entry, None, None, WITHDRAWN)
+            return _Finding(Look(entry, None, WITHDRAWN))
         self._counts["withdrawn"] += 1
         logger.warning("%s: article %s was withdrawn", self._log.channel, entry.group_id)
-        return _Look(entry, Observation(entry.group_id, "takedown", miss_reason=WITHDRAWN), None, WITHDRAWN)
+        return _Finding(
+            Look(entry, None, WITHDRAWN), Observation(entry.group_id, "takedown", miss_reason=WITHDRAWN)
+        )
 
-    def _unavailable(self, entry: Entry, now: datetime) -> _Look:
+    def _unavailable(self, entry: Entry, now: datetime) -> _Finding:
         match entry.op:
             case "takedown":
-                return _Look(entry, None, None, UNAVAILABLE)
+                return _Finding(Look(entry, None, UNAVAILABLE))
             case "unavailable":
                 since = from_rfc3339(entry.observed_at) if entry.observed_at else now
-                return _Look(entry, None, next_check(entry.group_id, since, now), UNAVAILABLE)
+                return _Finding(Look(entry, next_check(entry.group_id, since, now), UNAVAILABLE))
         self._counts["unavailable"] += 1
-        observation = Observation(entry.group_id, "unavailable", miss_reason=UNAVAILABLE)
-        return _Look(entry, observation, next_check(entry.group_id, now, now), UNAVAILABLE)
+        return _Finding(
+            Look(entry, next_check(entry.group_id, now, now), UNAVAILABLE),
+            Observation(entry.group_id, "unavailable", miss_reason=UNAVAILABLE),
+        )

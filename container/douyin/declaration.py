@@ -235,6 +235,4 @@ async def _take_place(level: Locator, name: str) -> None:
 
 
 async def _close(dialog: Locator, button: Target) -> None:
-    await (await find(dialog, button)).click(timeout=ACTION_MS)
-    if not await reaches(dialog, "hidden", timeout_ms=_MENU_MS):
-        raise FormMismatch("The dialog of the declarations does not close.", field="claim_type")
+    await click_until(await find(dialog, button), dialog, button.purpose, state="hidden")

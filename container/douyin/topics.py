@@ -16,7 +16,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.errors import FormMismatch, PageChanged, PageTimeout
-from container.douyin.act import ACTION_MS, expect, find, reaches, until
+from container.douyin.act import ACTION_MS, expect, find, press, reaches, until
 from container.douyin.form import clipped
 from container.douyin.locators import (
     DESCRIPTION,
@@ -181,7 +181,7 @@ async def _choose(page: Page, tag: str, answered: Sequence[str]) -> list[str] | 
             item = await find(
                 page, SUGGESTION, which=lambda items: items.filter(has=named), timeout_ms=_SETTLED_MS
             )
-            await item.click(timeout=ACTION_MS)
+            await press(item)
             return None
     offered = [squeeze(text) for text in await names.all_inner_texts()]
     if not answered and not any(tag in other for other in offered):

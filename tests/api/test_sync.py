@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.articles.index import Look
 from chalicelib.articles.mirror_state import MirrorState, save_mirror
 from chalicelib.articles.runs import RunSummary, save_run
 from chalicelib.articles.state import CursorState, commit_state, create_state, load_state
@@ -55,7 +56,7 @@ def settle(shelf: Shelf) -> None:
         for entry in shelf.index.due(channel, utc_now(), 1000):
             if entry.op == "takedown":
                 shelf.index.purged(entry)
-            shelf.index.checked(entry, None)
+            shelf.index.checked([Look(entry, None)])
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ class Fuse:
 
 
 class _Fused:
-    _WRITES = ("put_object", "update_item", "put_events")
+    _WRITES = ("put_object", "update_item", "batch_execute_statement", "put_events")
 
     def __init__(self, client: Any, fuse: Fuse) -> None:
         self._client = client

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 DAY = 24 * HOUR
 SEEDS = range(20)
-TURNS = 7
+TURNS = 6
 
 # `slow` needs a client that does not wait, `error` is among the others by another name.
 FAULTS = sorted(KINDS - {"slow", "error"})
@@ -58,13 +58,14 @@ class Chaos:
 
     def live(self) -> None:
         # The first turn has enough to write for any of these to be in the middle of it.
-        self.turn(Fuse(self.chance.randrange(1, 30), after=self.chance.random() < 0.5))
+        self.turn(Fuse(self.chance.randrange(1, 10), after=self.chance.random() < 0.5))
         for _ in range(TURNS):
             self.upset_the_service()
             self.change_the_content()
-            limit = self.chance.randrange(1, 50)
+            limit = self.chance.randrange(1, 35)
             fuse = Fuse(limit, after=self.chance.random() < 0.5) if self.chance.random() < 0.7 else None
-            self.turn(fuse, self.an_order(), seconds=self.chance.choice([10.4, 31, 280]))
+            seconds = self.chance.choice([10.4, 31, 280])
+            self.turn(fuse, self.an_order(), seconds=seconds, impatient=self.chance.random() < 0.1)
             self.world.clock.sleep(self.chance.choice([1, 300, HOUR, 7 * HOUR, 1.3 * DAY]))
 
     def upset_the_service(self) -> None:
@@ -113,9 +114,16 @@ class Chaos:
             return Order(group_ids=(*chance.sample(known, min(len(known), 5)), "7000000000000000001"))
         return NOTHING_MORE
 
-    def turn(self, fuse: Fuse | None, order: Order = NOTHING_MORE, *, seconds: float = 280) -> None:
+    def turn(
+        self,
+        fuse: Fuse | None,
+        order: Order = NOTHING_MORE,
+        *,
+        seconds: float = 280,
+        impatient: bool = False,
+    ) -> None:
         client = None
-        if self.chance.random() < 0.1:
+        if impatient:
             self.world.upstream.fault("slow", seconds=1)
             client = self.world.upstream.client(read_timeout=0.5)
         try:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
@@ -295,29 +297,47 @@ def test_pauses_grow_and_vary() -> None:
     assert clock.pauses == pytest.approx([0.45, 0.8, 0.2, 3.6])
 
 
-@pytest.mark.parametrize(("per_second", "calls"), [(10, 100), (20, 200)])
-def test_no_second_holds_more_calls_than_the_limit(per_second: int, calls: int) -> None:
+@given(
+    per_second=st.sampled_from([10, 20]),
+    # How long each call takes to arrive, and its answer to come back, in seconds.
+    ways=st.lists(st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)), min_size=1, max_size=80),
+)
+def test_no_second_sees_more_calls_arrive_than_the_limit(
+    per_second: int, ways: list[tuple[float, float]]
+) -> None:
     clock = VirtualClock()
     pacer = Pacer(per_second, monotonic=clock.monotonic, sleep=clock.sleep)
-    starts = []
-    for _ in range(calls):
-        pacer.wait()
-        starts.append(clock.monotonic())
+    arrivals = []
+    for there, back in ways:
+        with pacer.call():
+            clock.sleep(there)
+            arrivals.append(clock.monotonic())
+            clock.sleep(back)
 
-    for start in starts:
-        assert sum(start <= other <= start + 1 for other in starts) <= per_second
-    # And little slower than allowed.
-    assert starts[-1] < 1.03 * calls / per_second
+    for arrival in arrivals:
+        assert sum(arrival <= other <= arrival + 1 for other in arrivals) <= per_second
+
+
+@pytest.mark.parametrize(("round_trip", "expected"), [(0.0, 9.99), (0.02, 9.79), (0.05, 9.51), (0.2, 5.0)])
+def test_calls_are_little_slower_than_the_limit_and_the_round_trip_allow(
+    round_trip: float, expected: float
+) -> None:
+    clock = VirtualClock()
+    pacer = Pacer(10, monotonic=clock.monotonic, sleep=clock.sleep)
+    for _ in range(1000):
+        with pacer.call():
+            clock.sleep(round_trip)
+
+    assert 1000 / clock.monotonic() == pytest.approx(expected, abs=0.02)
 
 
 def test_a_slow_caller_is_not_held_up() -> None:
     clock = VirtualClock()
     pacer = Pacer(10, monotonic=clock.monotonic, sleep=clock.sleep)
-    pacer.wait()
-    clock.sleep(0.2)
-    pacer.wait()
-
-    assert clock.monotonic() == 0.2
+    with pacer.call():
+        clock.sleep(0.2)
+    with pacer.call():
+        assert clock.monotonic() == 0.2
 
 
 def test_an_mget_of_too_many_ids_is_refused_before_the_service_drops_some() -> None:

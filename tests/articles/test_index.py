@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.articles.changelog import Row, content_sha256
 from chalicelib.articles.checks import next_check
-from chalicelib.articles.index import AT_ONCE, Entry
+from chalicelib.articles.index import AT_ONCE, Entry, Look
 from chalicelib.clock import from_rfc3339, to_rfc3339
 
 if TYPE_CHECKING:
@@ -324,12 +324,12 @@ def test_articles_are_due_when_their_time_has_come_the_longest_overdue_first(ind
 
 def test_a_look_is_counted_and_the_next_one_planned(index: ArticleIndex) -> None:
     index.put_rows(CHANNEL, key(1), [row()])
-    index.checked(got(index), SEEN + 9 * DAY, miss_reason=500008)
+    index.checked([Look(got(index), SEEN + 9 * DAY, 500008)])
 
     assert (got(index).checks, got(index).miss_reason) == (1, 500008)
     assert got(index).next_check_at == "2026-11-30T03:20:00.000Z"
     assert due(index, 9 * DAY) == ["725"]
-    index.checked(got(index), None)
+    index.checked([Look(got(index), None)])
     assert (got(index).checks, got(index).miss_reason, got(index).next_check_at) == (2, None, None)
     assert due(index, 900 * DAY) == []
 
@@ -350,10 +350,10 @@ def test_a_request_that_comes_while_an_older_one_is_being_answered_is_not_lost(i
     index.request_refresh(CHANNEL, ["725"], SEEN + DAY)
     seen = got(index)
     index.request_refresh(CHANNEL, ["725"], SEEN + 2 * DAY)
-    index.checked(seen, SEEN + 9 * DAY)
+    index.checked([Look(seen, SEEN + 9 * DAY)])
 
     assert got(index).next_check_at == AT_ONCE
-    index.checked(got(index), SEEN + 9 * DAY)
+    index.checked([Look(got(index), SEEN + 9 * DAY)])
     assert got(index).refresh_requested_at is None
     assert from_rfc3339(got(index).next_check_at or "") == SEEN + 9 * DAY
 
@@ -376,7 +376,7 @@ def test_an_entry_that_a_newer_version_wrote_can_be_read(index: ArticleIndex) ->
 
 def test_a_row_that_comes_again_in_another_object_moves_the_entry_there(index: ArticleIndex) -> None:
     index.put_rows(CHANNEL, key(1), [row()])
-    index.checked(got(index), SEEN + 9 * DAY)
+    index.checked([Look(got(index), SEEN + 9 * DAY)])
     before = got(index)
     index.put_rows(CHANNEL, "compacted/1", [row()])
 
@@ -390,3 +390,45 @@ def test_a_takedown_that_comes_again_after_its_purge_makes_nothing_due(index: Ar
     index.put_rows(CHANNEL, key(2), [withdrawn])
 
     assert due(index, 1000 * DAY) == []
+
+
+def test_articles_in_bulk_are_as_those_that_come_one_by_one(index: ArticleIndex) -> None:
+    known = [row(str(number), pos=number, after=DAY) for number in range(0, 60, 7)]
+    index.put_rows(CHANNEL, key(2), known)
+    rows = [row(str(number), pos=number) for number in range(60)]
+    index.put_rows("bulk", key(1), rows)
+    for one in rows:
+        index.put_rows("single", key(1), [one])
+    index.put_rows(CHANNEL, key(1), rows)
+
+    for one in rows:
+        bulk, single = index.get("bulk", one.group_id), index.get("single", one.group_id)
+        assert bulk is not None
+        assert single is not None
+        assert replace(bulk, channel="single") == single
+    for one in known:
+        entry = got(index, one.group_id)
+        assert (entry.object, entry.objects) == (key(2), frozenset({key(1), key(2)}))
+    assert len(listed(index, limit=100)) == 60
+    assert len(index.due("bulk", SEEN + DAY, 100)) == 60
+
+
+def test_withdrawn_and_unavailable_articles_in_bulk_are_entries_like_any(index: ArticleIndex) -> None:
+    rows = [
+        row(
+            str(number),
+            pos=number,
+            op="takedown" if number % 2 else "unavailable",
+            miss_reason=500008 + number % 2,
+        )
+        for number in range(30)
+    ]
+    index.put_rows(CHANNEL, key(1), rows)
+
+    assert listed(index) == []
+    assert len(index.due(CHANNEL, SEEN, 100)) == 30
+    assert (got(index, "1").op, got(index, "1").next_check_at, got(index, "1").objects) == (
+        "takedown",
+        AT_ONCE,
+        frozenset(),
+    )

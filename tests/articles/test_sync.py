@@ -101,6 +101,8 @@ class FailingTable:
     def update_item(self, **_: Any) -> None:
         raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "UpdateItem")
 
+    batch_execute_statement = update_item
+
 
 def test_an_index_that_fails_does_not_hold_the_articles_back(world: World) -> None:
     real, world.dynamodb = world.dynamodb, FailingTable(world.dynamodb)  # type: ignore[assignment]
