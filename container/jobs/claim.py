@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from chalicelib.publishing.task import Task
     from chalicelib.unsealing import Unsealer
 
+logger = logging.getLogger(__name__)
+
 # How often a waiting worker looks whether the code has come.
 LOOK_SECONDS = 1.0
 
@@ -43,6 +46,7 @@ class Claim:
     progress: dict[str, Any] | None = None
     _heartbeat: Heartbeat = field(init=False)
     _writes: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _recording: asyncio.Task[None] | None = None
     _never: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -53,7 +57,10 @@ class Claim:
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
-        await self._heartbeat.__aexit__(*raised)
+        try:
+            await self._recorded()
+        finally:
+            await self._heartbeat.__aexit__(*raised)
 
     @property
     def intended(self) -> bool:
@@ -70,18 +77,33 @@ class Claim:
         if move.target.held:
             due_at = self.clock() + LEASE
             changes["lease_until"] = to_rfc3339(due_at)
+        await self._recorded()
         async with self._writes:
             self.task = await asyncio.to_thread(
                 self.tasks.move, self.task.id, move, epoch=self.task.epoch, due_at=due_at, **changes
             )
 
     async def record(self, entry: dict[str, Any]) -> None:
-        """Appends to the timeline; notices on the way that the task was canceled."""
-        async with self._writes:
-            before = self.task.state
-            self.task = await asyncio.to_thread(self.tasks.record, self.task, entry)
-            if before.held and not self.task.state.held and not self.intended:
-                self._heartbeat.lose(Fenced(f"Task {self.task.id} is {self.task.state} now."))
+        """Appends to the timeline, after the entries before it and before the next move; the job goes on
+        meanwhile. On the way it is noticed that the task was canceled.
+        """
+        self._recording = asyncio.create_task(self._append(entry, after=self._recording), name="timeline")
+
+    async def _append(self, entry: dict[str, Any], *, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait([after])
+        try:
+            async with self._writes:
+                before = self.task.state
+                self.task = await asyncio.to_thread(self.tasks.record, self.task, entry)
+                if before.held and not self.task.state.held and not self.intended:
+                    self._heartbeat.lose(Fenced(f"Task {self.task.id} is {self.task.state} now."))
+        except Exception:
+            logger.exception("The timeline entry %s could not be kept.", entry["name"])
+
+    async def _recorded(self) -> None:
+        if self._recording is not None:
+            await asyncio.wait([self._recording])  # Which does not end it where it is ended itself.
 
     async def next_code(self, phone: str | None, *, seconds: float) -> str:
         """Asks for the code that the platform has sent to `phone`, and waits for a person to give it, at most
