@@ -54,7 +54,7 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
     from chalicelib.articles.sync import Order, Sync
 
     sync = Sync(
-        _content_client(),
+        _content_client,
         aws.s3(),
         settings.content_bucket,
         ArticleIndex(aws.dynamodb(), settings.articles_table),

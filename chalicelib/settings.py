@@ -191,7 +191,8 @@ class Settings:
     @property
     def volc_channels(self) -> tuple[str, ...]:
         """The channels (UtmSource) to sync; empty where the sync is not used."""
-        return tuple(filter(None, self._environment.get("VOLC_UTM_SOURCES", "").split(",")))
+        names = self._environment.get("VOLC_UTM_SOURCES", "").split(",")
+        return tuple(name.strip() for name in names if name.strip())
 
     def volc_mirror(self, channel: str) -> MirrorMode:
         """What of the channel's media is copied: `none`, `covers`, or `videos` (and covers).

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import time
 from dataclasses import dataclass
@@ -299,7 +300,7 @@ class ContentClient:
 
 def _result(action: str, status: int, content: bytes) -> tuple[dict[str, Any], str]:
     try:
-        answer = json.loads(content, parse_constant=_refuse_constant)
+        answer = json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         if status != 200:
             raise _failure(action, status, {}, "") from error
@@ -352,6 +353,13 @@ def _read_date(text: str | None) -> datetime | None:
 
 def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is beyond what JSON's readers hold")
+    return number
 
 
 def _refuse_constant(name: str) -> None:

@@ -70,6 +70,10 @@ class Checklist(RowSink, Protocol):
 
     def purged(self, entry: Entry) -> None: ...
 
+    def get(self, channel: str, group_id: str) -> Entry | None: ...
+
+    def request_refresh(self, channel: str, group_ids: Iterable[str], at: datetime) -> None: ...
+
 
 def run_recheck(
     channel: str,
@@ -80,11 +84,13 @@ def run_recheck(
     *,
     run_id: str,
     deadline: Callable[[], float],
+    siblings: Sequence[str] = (),
     prefix: str = "",
     clock: Clock = utc_now,
 ) -> RunSummary | None:
     """Looks at what is due, what somebody waits for first, until nothing is or the time is up. None, and no
-    record, where nothing is due.
+    record, where nothing is due. What turns out to be withdrawn becomes due in the `siblings`, the other
+    channels: the service withdraws everywhere.
 
     Raises CursorConflict if another run works on the channel, the client's errors, and botocore's. What was
     learnt before a failure is committed first.
@@ -93,7 +99,7 @@ def run_recheck(
         return None
     store = Store(s3, bucket, prefix)
     log = ChannelLog(store, channel, index, run_id=run_id, deadline=deadline, clock=clock)
-    recheck = _Recheck(log, client, index, clock)
+    recheck = _Recheck(log, client, index, clock, siblings)
     summary = RunSummary(
         run_id=run_id,
         channel=channel,
@@ -117,11 +123,19 @@ class _Finding:
 
 
 class _Recheck:
-    def __init__(self, log: ChannelLog, client: ArticleSource, index: Checklist, clock: Clock) -> None:
+    def __init__(
+        self,
+        log: ChannelLog,
+        client: ArticleSource,
+        index: Checklist,
+        clock: Clock,
+        siblings: Sequence[str],
+    ) -> None:
         self._log = log
         self._client = client
         self._index = index
         self._clock = clock
+        self._siblings = siblings
         self._retries_before = client.retries
         self._splits_left = _SPLITS_A_RUN
         self._counts: Counter[str] = Counter()
@@ -220,7 +234,9 @@ class _Recheck:
         if len(entries) == 1:
             logger.error("%s: article %s: %s", self._log.channel, entries[0].group_id, error)
             again = self._clock() + _AGAIN_AFTER_SILENCE
-            return [_Finding(Look(entries[0], again, entries[0].miss_reason))]
+            # At once, so that the next run does not begin with it if this one fails over too many of them.
+            self._index.checked([Look(entries[0], again, entries[0].miss_reason)])
+            return []
         self._splits_left -= 1
         middle = len(entries) // 2
         return self._look(entries[:middle]) + self._look(entries[middle:])
@@ -254,6 +270,11 @@ class _Recheck:
             return _Finding(Look(entry, None, WITHDRAWN))
         self._counts["withdrawn"] += 1
         logger.warning("%s: article %s was withdrawn", self._log.channel, entry.group_id)
+        # Before our own row, after which nothing here would come back to it.
+        for channel in self._siblings:
+            theirs = self._index.get(channel, entry.group_id)
+            if theirs is not None and theirs.object is not None and theirs.op != "takedown":
+                self._index.request_refresh(channel, [entry.group_id], self._clock())
         return _Finding(
             Look(entry, None, WITHDRAWN), Observation(entry.group_id, "takedown", miss_reason=WITHDRAWN)
         )

@@ -51,6 +51,11 @@ class CursorState:
     caught_up_at: str | None = None
     alarm: str | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether the scan has been through, and the index holds all that it brought."""
+        return self.caught_up_at is not None and self.indexed_key == self.last_key
+
     def to_dict(self) -> dict[str, Any]:
         return {"version": VERSION, **asdict(self)}
 

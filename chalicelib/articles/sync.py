@@ -91,9 +91,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """The sync's collaborators. `eventbridge` is a boto3 client, `bus` the name of an event bus."""
+    """The sync's collaborators. `client` is asked for when there is something to ask the service, so that
+    missing keys fail the runs, and not the alarm about them. `eventbridge` is a boto3 client, `bus` the name of
+    an event bus.
+    """
 
-    client: ContentSource
+    client: Callable[[], ContentSource]
     s3: S3Client
     bucket: str
     index: ArticleIndex
@@ -123,20 +126,21 @@ class Sync:
             share = _share(deadline, len(chosen) - done)
             outcomes[channel] = {
                 what: _guarded(channel, what, run)
-                for what, run in self._runs(store, channel, run_id=run_id, deadline=share)
+                for what, run in self._runs(store, channel, channels, run_id=run_id, deadline=share)
             }
         return outcomes
 
     def _runs(
-        self, store: Store, channel: str, *, run_id: str, deadline: Deadline
+        self, store: Store, channel: str, channels: Sequence[str], *, run_id: str, deadline: Deadline
     ) -> Iterator[tuple[str, Callable[[], object]]]:
         """What is to be run for the channel, each when its turn has come."""
         yield "alarm", lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock())
         # First, because somebody may wait for it, or withdrawn content still lie there; but not for ever.
-        yield "recheck", partial(self._recheck, channel, f"{run_id}-recheck", _share(deadline, 3))
+        siblings = [other for other in channels if other != channel]
+        yield "recheck", partial(self._recheck, channel, siblings, f"{run_id}-recheck", _share(deadline, 3))
         yield "scan", partial(self._scan, channel, LIVE, run_id, deadline)
         for name in backfill_names(store, channel):
-            if load_state(store, channel, name).state.caught_up_at is None:
+            if not load_state(store, channel, name).state.complete:
                 yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
         yield "metric", lambda: self._measure(store, channel)
 
@@ -146,15 +150,18 @@ class Sync:
         if behind is not None:
             health.put_metric(channel, behind, now)
 
-    def _recheck(self, channel: str, run_id: str, deadline: Deadline) -> RunSummary | None:
+    def _recheck(
+        self, channel: str, siblings: Sequence[str], run_id: str, deadline: Deadline
+    ) -> RunSummary | None:
         return run_recheck(
             channel,
-            self.client,
+            self.client(),
             self.s3,
             self.bucket,
             self.index,
             run_id=run_id,
             deadline=deadline,
+            siblings=siblings,
             prefix=self.prefix,
             clock=self.clock,
         )
@@ -162,7 +169,7 @@ class Sync:
     def _scan(self, channel: str, name: str, run_id: str, deadline: Deadline) -> RunSummary:
         return run_scan(
             channel,
-            self.client,
+            self.client(),
             self.s3,
             self.bucket,
             self.index,
@@ -183,6 +190,10 @@ def _guarded(channel: str, what: str, run: Callable[[], object]) -> str:
     except (ClientError, BotoCoreError):
         logger.exception("%s: the %s failed", channel, what)
         return CloudFailed.code
+    except Exception:
+        # Content that nobody thought of must not keep the other channels from their turns, this time and ever.
+        logger.exception("%s: the %s failed", channel, what)
+        return PublisherError.code
     return "succeeded"
 
 

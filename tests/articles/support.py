@@ -374,13 +374,15 @@ class World:
         seconds: float = 280,
         fuse: Fuse | None = None,
         client: ContentSource | None = None,
+        client_of: Callable[[], ContentSource] | None = None,
         run_id: str | None = None,
         channels: Sequence[str] = (CHANNEL,),
     ) -> dict[str, dict[str, str]]:
         wrap: Callable[[Any], Any] = fuse.wrap if fuse else lambda real: real
         end = self.clock.monotonic() + seconds
+        source = client or self.upstream.client()
         sync = Sync(
-            client or self.upstream.client(),
+            client_of or (lambda: source),
             wrap(self.s3),
             self.bucket,
             ArticleIndex(wrap(self.dynamodb), self.table),

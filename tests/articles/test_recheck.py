@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -247,6 +248,32 @@ def with_secret(world: World) -> str:
     return group_id
 
 
+def test_a_takedown_has_the_other_channels_looked_at_that_know_the_article(small_world: World) -> None:
+    world = small_world
+    ids = synced(world)
+    known = [replace(row, group_id=group_id) for row, group_id in zip(world.rows(), ids, strict=True)]
+    world.index.put_rows("sibling", "an/object.jsonl.gz", known[:2])
+    for group_id in ids[1:3]:
+        upstream_does(world, "takedown", group_id)
+
+    world.turn(Order(channel=CHANNEL, group_ids=tuple(ids)), channels=[CHANNEL, "sibling"])
+
+    due = world.index.due("sibling", world.clock.now(), 10)
+    assert [entry.group_id for entry in due] == [ids[1]]
+
+
+def test_an_article_that_the_service_refuses_to_look_up_is_passed_over_even_where_the_run_fails(
+    world: World,
+) -> None:
+    ids = synced(world)
+    world.upstream.fault("garbage", count=200, action="MGetSyncArticles")
+    looks = [refresh(world, *ids[:30]), *(world.turn()[CHANNEL] for _ in range(5))]
+
+    assert looks[0]["recheck"] == "sync.malformed"
+    assert looks[-1]["recheck"] == "succeeded"
+    assert not world.index.due(CHANNEL, world.clock.now(), 1)
+
+
 def test_after_a_takedown_no_object_and_no_entry_holds_the_text(small_world: World) -> None:
     world = small_world
     group_id = with_secret(world)
@@ -413,6 +440,8 @@ def test_what_was_learnt_before_a_failure_is_kept_and_the_scan_goes_on(
     assert (last_recheck(world)["status"], last_recheck(world)["error_code"]) == ("failed", code)
     assert len(world.rows()) == 95 + 30
     world.upstream.admin("DELETE", "faults")
+    # Articles that were found to be unreadable wait for an hour.
+    world.clock.sleep(3600)
     world.turn()
     assert len(world.rows()) == 95 + 60
 

@@ -12,11 +12,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.articles import health
+from chalicelib.articles.client import Page
 from chalicelib.articles.reader import sync_status
 from chalicelib.articles.state import CursorState, commit_state, load_state
 from chalicelib.articles.sync import Order
 from chalicelib.clock import to_rfc3339
-from chalicelib.errors import ChannelNotFound, ValidationFailed
+from chalicelib.errors import ChannelNotFound, ConfigurationError, ValidationFailed
 from tests.articles.support import CHANNEL, START, Fuse, Killed, World
 
 if TYPE_CHECKING:
@@ -119,6 +120,19 @@ def test_an_index_that_fails_does_not_hold_the_articles_back(world: World) -> No
 
 
 # Backfill
+
+
+def test_a_backfill_that_came_to_its_end_before_its_index_did_is_carried_on(small_world: World) -> None:
+    world = small_world
+    world.turn()
+    world.turn(Order(backfill="again"))
+    through = load_state(world.store, CHANNEL, "again")
+    commit_state(world.store, replace(through.state, indexed_key=""), through.etag)
+
+    assert world.turn()[CHANNEL]["backfill again"] == "succeeded"
+    state = load_state(world.store, CHANNEL, "again").state
+    assert state.indexed_key == state.last_key == through.state.last_key
+    assert "backfill again" not in world.turn()[CHANNEL]
 
 
 def test_a_backfill_reads_the_window_again_beside_the_live_scan(world: World) -> None:
@@ -227,6 +241,49 @@ def test_a_channel_that_fails_does_not_keep_the_others_from_their_turn(world: Wo
 
     assert (outcomes["foreign"]["scan"], outcomes[CHANNEL]["scan"]) == ("sync.denied", "succeeded")
     assert list(world.latest()) == world.upstream.scannable()
+
+
+class OddSource:
+    """Answers with content that nobody thought of, in one channel."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def scan(self, channel: str, *arguments: Any, **options: Any) -> Page:
+        if channel == CHANNEL:
+            return self._real.scan(channel, *arguments, **options)  # type: ignore[no-any-return]
+        nested: Any = []
+        for _ in range(5_000):
+            nested = [nested]
+        return Page([{"GroupId": "1", "Nested": nested}], "1", "r")
+
+
+def test_content_that_nobody_thought_of_keeps_no_other_channel_from_its_turn(world: World) -> None:
+    client: Any = OddSource(world.upstream.client())
+    outcomes = world.turn(channels=["odd", CHANNEL], client=client)
+
+    assert (outcomes["odd"]["scan"], outcomes[CHANNEL]["scan"]) == ("internal.error", "succeeded")
+    assert list(world.latest()) == world.upstream.scannable()
+
+
+def test_keys_that_are_missing_fail_the_runs_and_not_the_alarm_about_them(small_world: World) -> None:
+    def missing() -> Any:
+        raise ConfigurationError("There are no keys.")
+
+    small_world.turn()
+    small_world.clock.sleep(4 * DAY)
+    outcome = small_world.turn(client_of=missing)[CHANNEL]
+
+    assert outcome == {
+        "alarm": "succeeded",
+        "recheck": "internal.configuration",
+        "scan": "internal.configuration",
+        "metric": "succeeded",
+    }
+    assert [told["alarm"] for told in small_world.bus.told] == ["cursor_ageing"]
 
 
 def test_a_turn_for_one_channel_leaves_the_others_alone(world: World) -> None:
