@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test test-fast chaos probe lint format lock clean
+.PHONY: run demo test test-browsers test-services test-fast chaos probe lint format lock clean
 
 run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
 	@$(BIN)/python -m local
@@ -11,8 +11,14 @@ run: .setup-local  ## start the whole system on http://localhost:8989, show the 
 demo: .setup-local  ## show the main job and exit: 0 only if everything it showed is true
 	@$(BIN)/python -m local --demo-only
 
-test: lint  ## everything a contributor runs
-	@$(BIN)/python -m pytest
+test: lint  ## everything a contributor runs, in two halves side by side: each waits most of its time
+	@$(MAKE) --no-print-directory -j2 test-browsers test-services
+
+test-browsers: .setup-dev  ## the worker with its browser, and the whole system
+	@$(BIN)/python -m pytest tests/container tests/system
+
+test-services: .setup-dev  ## everything else
+	@$(BIN)/python -m pytest --ignore=tests/container --ignore=tests/system
 
 test-fast: .setup-dev  ## the tests that need no emulator, stand-in or browser
 	@$(BIN)/python -m pytest -m "not system" -q
