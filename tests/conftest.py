@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from local.stack import deploy
 from local.template import API_HANDLER, FunctionSpec, functions, load_template
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = load_template(ROOT / ".chalice" / "resources.yml")
@@ -65,8 +66,11 @@ class Cloud:
     def client(self, service: str) -> Any:
         return make_client(service, self.endpoint)
 
-    def table_like(self, variable: str) -> str:
-        """The name of a new table with the keys and indexes of a shipped one."""
+    @contextlib.contextmanager
+    def table_like(self, variable: str) -> Iterator[str]:
+        """The name of a new table with the keys and indexes of a shipped one. It goes at the end: the emulator
+        writes all that it holds with every change.
+        """
         dynamodb, name = self.client("dynamodb"), f"t{uuid.uuid4().hex[:8]}"
         shipped = dynamodb.describe_table(TableName=self.variable(variable))["Table"]
         dynamodb.create_table(
@@ -79,7 +83,8 @@ class Cloud:
             ],
             BillingMode="PAY_PER_REQUEST",
         )
-        return name
+        yield name
+        dynamodb.delete_table(TableName=name)
 
     def variable(self, name: str) -> str:
         """The value that the functions get for an environment variable, e.g. TASKS_TABLE."""
@@ -94,6 +99,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         outputs = deploy(endpoint, "publisher", TEMPLATE, parameters)
         specs = functions(TEMPLATE, config, app, outputs=outputs, parameters=parameters)
         yield Cloud(endpoint, {spec.name: spec for spec in specs})
+
+
+@pytest.fixture
+def new_table(cloud: Cloud) -> Iterator[Callable[[str], str]]:
+    """Makes tables as `Cloud.table_like` does, for the time of the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda variable: stack.enter_context(cloud.table_like(variable))
 
 
 class Api:

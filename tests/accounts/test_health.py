@@ -28,6 +28,8 @@ from chalicelib.publishing.dead_letters import drain
 from tests.accounts.support import BUS, EventQueue, events_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import Cloud
 
 EVERY = timedelta(hours=6)
@@ -121,8 +123,8 @@ class Ward:
 
 
 @pytest.fixture
-def ward(cloud: Cloud) -> Ward:
-    table = cloud.table_like("ACCOUNTS_TABLE")
+def ward(cloud: Cloud, new_table: Callable[[str], str]) -> Ward:
+    table = new_table("ACCOUNTS_TABLE")
     dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
     queue_url = sqs.create_queue(QueueName=f"{table}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     clock = HandClock()

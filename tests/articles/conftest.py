@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.articles.index import ArticleIndex
-from tests.articles.support import Lake, Upstream, World, make_table
+from tests.articles.support import Lake, Upstream, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,9 +34,9 @@ def dynamodb(cloud: Cloud) -> Iterator[DynamoDBClient]:
 
 
 @pytest.fixture
-def articles_table(cloud: Cloud, dynamodb: DynamoDBClient) -> str:
+def articles_table(new_table: Callable[[str], str]) -> str:
     """A table of the test's own, made as the shipped one is."""
-    return make_table(dynamodb, shipped=cloud.variable("ARTICLES_TABLE"))
+    return new_table("ARTICLES_TABLE")
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
-from uuid import uuid4
 
 import requests
 import uvicorn
@@ -166,27 +165,6 @@ class Upstream:
         response = self.session.request(method, f"{self.url}/admin/{path}", json=body, timeout=10)
         response.raise_for_status()
         return response.json()
-
-
-def make_table(dynamodb: DynamoDBClient, *, shipped: str) -> str:
-    """A new table with the keys and indexes of the table `shipped`; its name."""
-    described = dynamodb.describe_table(TableName=shipped)["Table"]
-    name = f"articles-{uuid4().hex}"
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=described["KeySchema"],
-        AttributeDefinitions=described["AttributeDefinitions"],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": index["IndexName"],
-                "KeySchema": index["KeySchema"],
-                "Projection": index["Projection"],
-            }
-            for index in described["GlobalSecondaryIndexes"]
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return name
 
 
 class NoIndex:

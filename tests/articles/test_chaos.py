@@ -14,7 +14,7 @@ import pytest
 from chalicelib.articles.changelog import content_sha256
 from chalicelib.articles.sync import Order
 from local.standins.volcengine.faults import KINDS
-from tests.articles.support import CHANNEL, NOTHING_MORE, Fuse, Killed, Upstream, World, make_table
+from tests.articles.support import CHANNEL, NOTHING_MORE, Fuse, Killed, Upstream, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.articles.changelog import Row
-    from tests.conftest import Cloud
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -146,15 +145,13 @@ class Chaos:
 def chaos(
     request: pytest.FixtureRequest,
     tmp_path: Path,
-    cloud: Cloud,
     s3: S3Client,
     bucket: str,
     dynamodb: DynamoDBClient,
+    articles_table: str,
 ) -> Iterator[Chaos]:
-    table = make_table(dynamodb, shipped=cloud.variable("ARTICLES_TABLE"))
     with Upstream(tmp_path, articles=31) as upstream:
-        yield Chaos(World(upstream, s3, bucket, dynamodb, table), request.param)
-    dynamodb.delete_table(TableName=table)
+        yield Chaos(World(upstream, s3, bucket, dynamodb, articles_table), request.param)
 
 
 def test_whatever_happens_the_lake_and_the_index_end_as_the_service_is(chaos: Chaos) -> None:

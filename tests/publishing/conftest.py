@@ -18,6 +18,8 @@ from chalicelib.sealing import Sealer
 from chalicelib.uploads.desk import UploadDesk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import Cloud
 
 
@@ -81,8 +83,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(cloud: Cloud) -> Desk:
-    name = cloud.table_like("TASKS_TABLE")
+def desk(cloud: Cloud, new_table: Callable[[str], str]) -> Desk:
+    name = new_table("TASKS_TABLE")
     dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
     queue_url = sqs.create_queue(QueueName=f"{name}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     clock = HandClock()
