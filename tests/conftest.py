@@ -129,20 +129,25 @@ class Api:
         return self("DELETE", path, **arguments)
 
 
-@pytest.fixture(scope="session")
-def api(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """The API alone: no worker takes what it puts on the queues."""
-    folder = tmp_path_factory.mktemp("api")
-    environment = clean_environment(
-        folder / "tmp", {**client_environment(cloud.endpoint), **cloud.functions[API_HANDLER].environment}
-    )
+@contextlib.contextmanager
+def running_api(folder: Path, variables: dict[str, str]) -> Iterator[Api]:
+    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`."""
     process = ChildProcess(
         "api",
         [sys.executable, "-m", "local.api", "--port", "0", "--exit-on-stdin-eof"],
-        env=environment,
+        env=clean_environment(folder / "tmp", variables),
         log_path=folder / "api.log",
     )
     client = Api(process.start())
-    yield client
-    client.session.close()
-    process.stop()
+    try:
+        yield client
+    finally:
+        client.session.close()
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def api(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    variables = {**client_environment(cloud.endpoint), **cloud.functions[API_HANDLER].environment}
+    with running_api(tmp_path_factory.mktemp("api"), variables) as client:
+        yield client

@@ -7,10 +7,12 @@ that each is checked by what it should bring about.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Literal
 
 from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from chalicelib.errors import PageChanged, PageTimeout
 from container.douyin.sight import look
@@ -148,8 +150,9 @@ async def click_until(target: Locator, effect: Locator, purpose: str, *, state: 
     await press(target)
     if await reaches(effect, state):
         return
-    for event in _POINTER_SEQUENCE:
-        await target.dispatch_event(event, timeout=ACTION_MS)
+    with contextlib.suppress(PlaywrightTimeout):  # Gone: it may only have been slow to take effect.
+        for event in _POINTER_SEQUENCE:
+            await target.dispatch_event(event, timeout=EFFECT_MS)
     if not await reaches(effect, state):
         raise PageChanged(f"Clicking has no effect: {purpose}.")
     note(f"{purpose}: a plain click had no effect, dispatched events had")

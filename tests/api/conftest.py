@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -19,9 +18,8 @@ from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.store import Store
 from chalicelib.clock import to_rfc3339
 from local.emulator import client_environment
-from local.processes import ChildProcess, clean_environment
 from local.template import API_HANDLER
-from tests.conftest import Api
+from tests.conftest import Api, running_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,16 +136,8 @@ def _content_api(
         "VOLC_UTM_SOURCES": ",".join(CHANNELS),
         "VOLC_CALLBACK_SECRET": CALLBACK_SECRET,
     }
-    process = ChildProcess(
-        "api",
-        [sys.executable, "-m", "local.api", "--port", "0", "--exit-on-stdin-eof"],
-        env=clean_environment(folder / "tmp", variables),
-        log_path=folder / "api.log",
-    )
-    client = Api(process.start())
-    yield client
-    client.session.close()
-    process.stop()
+    with running_api(folder, variables) as client:
+        yield client
     assert CALLBACK_SECRET not in (folder / "api.log").read_text()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,9 +20,8 @@ from chalicelib.errors import LoginCanceled, StateConflict
 from chalicelib.publishing import states
 from chalicelib.publishing.store import TaskStore
 from local.emulator import client_environment
-from local.processes import ChildProcess, clean_environment
 from local.template import API_HANDLER
-from tests.conftest import ROOT, TEMPLATE, Api
+from tests.conftest import ROOT, TEMPLATE, Api, running_api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,16 +130,8 @@ def watched_api(cloud: Cloud, recorder: Recorder, tmp_path_factory: pytest.TempP
         "AWS_ENDPOINT_URL_KMS": recorder.address,
         **cloud.functions[API_HANDLER].environment,
     }
-    process = ChildProcess(
-        "api",
-        [sys.executable, "-m", "local.api", "--port", "0", "--exit-on-stdin-eof"],
-        env=clean_environment(folder / "tmp", variables),
-        log_path=folder / "api.log",
-    )
-    client = Api(process.start())
-    yield client
-    client.session.close()
-    process.stop()
+    with running_api(folder, variables) as client:
+        yield client
     assert CANARY not in (folder / "api.log").read_text()
 
 

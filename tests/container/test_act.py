@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from container.douyin import act
 from container.douyin.act import at_rest, click_until, press
 
 if TYPE_CHECKING:
@@ -102,6 +103,23 @@ def test_a_click_without_effect_is_made_again_event_by_event(run: Run, browser: 
             return await page.locator("#effect").is_visible()
 
     assert run(go())
+
+
+def test_a_dialog_that_is_slow_to_close_is_closed(
+    run: Run, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(act, "EFFECT_MS", 300)
+    scene = f"<div id=dialog>{_BUTTON}</div><script>wanted.onclick = () => setTimeout(gone, 450)</script>"
+    scene += "<script>const gone = () => dialog.remove()</script>"
+
+    async def go() -> list[str]:
+        async with browser.context() as context:
+            page = await _page(await context.new_page(), scene)
+            dialog = page.locator("#dialog")
+            await click_until(page.locator("#wanted"), dialog, "its button", state="hidden")
+            return list(await page.evaluate("clicks"))
+
+    assert run(go())[0] == "wanted"
 
 
 async def _page(page: Page, scene: str) -> Page:
