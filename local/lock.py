@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _compile(group: str, path: str, *, constraints: str | None) -> None:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--group", group]
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--group", group]
     command += ["--universal", "--python-version", "3.11", "--generate-hashes"]
     command += ["--no-header", "--no-annotate", "--quiet", "--upgrade", "--output-file", path]
     if constraints:

@@ -6,7 +6,6 @@
 
 import asyncio
 import base64
-import hashlib
 import io
 import secrets
 from typing import Any
@@ -41,8 +40,8 @@ async def get_qrcode(request: Request) -> Response:
     now = clock.now()
     expires = now + site.scenario.number("qr_life")
     site.store.run(
-        "INSERT INTO qr (token, created, expires, polled, status, png_sha256) VALUES (?, ?, ?, ?, 'new', ?)",
-        (token, now, expires, now, hashlib.sha256(png.getvalue()).hexdigest()),
+        "INSERT INTO qr (token, created, expires, status) VALUES (?, ?, ?, 'new')",
+        (token, now, expires),
     )
     return JSONResponse(
         {
@@ -66,7 +65,6 @@ async def check_qrconnect(request: Request) -> Response:
     qr = find_qr(site, request.query_params.get("token", ""))
     if qr is None:
         return JSONResponse({"data": {"status": "expired"}, "error_code": 0, "message": "success"})
-    site.store.run("UPDATE qr SET polled = ? WHERE token = ?", (clock.now(), qr["token"]))
     status = qr["status"]
     data: dict[str, Any] = {"status": status}
     if status == "refused" and qr["reason"]:
@@ -189,7 +187,7 @@ def find_qr(site: Site, token: str) -> Row | None:
 def live_qrs(site: Site) -> list[Row]:
     """Codes a phone could still scan or confirm, newest first."""
     return site.store.rows(
-        "SELECT token, created, expires, polled, status, user FROM qr "
+        "SELECT token, created, expires, status, user FROM qr "
         "WHERE status IN ('new', 'scanned') AND expires > ? ORDER BY created DESC",
         (clock.now(),),
     )

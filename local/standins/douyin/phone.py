@@ -6,19 +6,22 @@ messages received.
 """
 
 import base64
-import hashlib
+import io
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import zxingcpp
+from PIL import Image, UnidentifiedImageError
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from . import clock, passport
+from . import passport
 from .site import Site, json_object, origin_of, site_of
 from .store import Row
 from .users import USERS
 
-_ON_SCREEN = 5
+_QR_CODE = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
 _PAGE = Path(__file__).parent / "static" / "phone.html"
 
 
@@ -105,22 +108,16 @@ async def refuse(request: Request) -> Response:
 
 
 def _qr_of_picture(site: Site, text: str) -> tuple[Row | None, Response]:
-    """The code a picture shows: by the bytes issued, else the only one that is alive."""
+    """The code a picture shows, read as a phone's camera reads it."""
     try:
-        picture = base64.b64decode(text.rpartition("base64,")[2], validate=True)
-    except ValueError:
-        return None, _error(400, "qr_png_base64 is not base64")
-    digest = hashlib.sha256(picture).hexdigest()
-    issued = site.store.row("SELECT token FROM qr WHERE png_sha256 = ?", (digest,))
-    if issued is not None:
-        return passport.find_qr(site, issued["token"]), _error(404, "no such code")
-    live = passport.live_qrs(site)
-    if len(live) > 1:
-        # A page that shows a code keeps asking for it; the others were closed.
-        live = [code for code in live if clock.now() - code["polled"] < _ON_SCREEN] or live
-    if len(live) == 1:
-        return passport.find_qr(site, live[0]["token"]), _error(404, "no such code")
-    return None, _error(409, f"cannot tell which code this is: {len(live)} are alive")
+        picture = Image.open(io.BytesIO(base64.b64decode(text.rpartition("base64,")[2], validate=True)))
+        seen = zxingcpp.read_barcodes(picture.convert("L"), formats=_QR_CODE)
+    except (ValueError, UnidentifiedImageError):
+        return None, _error(400, "qr_png_base64 is not a picture in base64")
+    if len(seen) != 1:
+        return None, _error(422, f"the picture shows {len(seen)} QR codes, not one")
+    query = parse_qs(urlsplit(seen[0].text).query)
+    return passport.find_qr(site, query.get("token", [""])[0]), _error(404, "no such code")
 
 
 def _error(status: int, text: str) -> Response:

@@ -10,9 +10,8 @@ from typing import Any
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS qr (
-    token TEXT PRIMARY KEY, created REAL NOT NULL, expires REAL NOT NULL, polled REAL NOT NULL,
-    status TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '', user TEXT NOT NULL DEFAULT '', png_sha256 TEXT NOT NULL DEFAULT '',
+    token TEXT PRIMARY KEY, created REAL NOT NULL, expires REAL NOT NULL, status TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '', user TEXT NOT NULL DEFAULT '',
     claimed INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS sessions (
