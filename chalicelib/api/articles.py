@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.api import wiring
 from chalicelib.api.cursors import decode_cursor, encode_cursor, refused_cursor
-from chalicelib.api.edge import PathParameter, Routes, respond
+from chalicelib.api.edge import Link, PathParameter, Routes, respond
 from chalicelib.api.models import (
     ArticleAnswer,
     ArticleList,
@@ -58,7 +58,17 @@ GROUP_ID = PathParameter(
 )
 
 
-@routes.operation("GET", "/api/v1/articles", query=ArticlesQuery, answer=ArticleList, errors=(ChannelNotFound,))
+@routes.operation(
+    "GET",
+    "/api/v1/articles",
+    query=ArticlesQuery,
+    answer=ArticleList,
+    errors=(ChannelNotFound,),
+    links=(
+        Link("get_article", {"group_id": "$response.body#/data/0/group_id"}),
+        Link("list_articles", {"cursor": "$response.body#/next_cursor"}),
+    ),
+)
 def list_articles(query: ArticlesQuery) -> ArticleList:
     """List the synced articles, the newest published first.
 
@@ -124,6 +134,7 @@ def get_article(query: ArticleQuery, group_id: str) -> ArticleAnswer:
     answer=RefreshStarted,
     errors=(ValidationFailed, ChannelNotFound),
     statuses={202: "The articles are looked at next: `refresh_requested_at` is null again once one was"},
+    again="Has them looked at once more.",
 )
 def refresh_articles(body: RefreshRequest) -> Response:
     """Have articles looked at now.

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from chalice.app import Blueprint, MultiDict, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from chalicelib.api.languages import preferred_language
+from chalicelib.api.strict_json import check_json
 from chalicelib.errors import (
     InternalError,
     MalformedRequest,
@@ -27,18 +29,23 @@ from chalicelib.errors import (
     PayloadTooLarge,
     PublisherError,
     UnsupportedMediaType,
+    UriTooLong,
     ValidationFailed,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from chalicelib.api.languages import Language
     from chalicelib.errors import NotFound
 
 logger = logging.getLogger(__name__)
 
 # No field of most requests comes near this; media are passed by URL.
 MAX_BODY_BYTES = 64 * 1024
+# Of the names and values of a query, decoded. API Gateway takes 10,240 bytes of request line and headers.
+MAX_QUERY_LENGTH = 4096
+_MAX_ECHO = 64
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -66,14 +73,29 @@ def id_of(what: type[NotFound]) -> Callable[[str], None]:
 
     def check(value: str) -> None:
         if not _ID.fullmatch(value):
-            raise what(f"{value[:64]!r} is no id of ours.")
+            raise what(f"{value[:_MAX_ECHO]!r} is no id of ours.")
 
     return check
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """That an answer leads on to another operation: `parameters` of its path, or its `body`, taken from the
+    answer by runtime expressions (OpenAPI 3.1, 4.8.20.4).
+    """
+
+    operation: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one route, as it is served and as it stands in the OpenAPI document."""
+    """One method of one route, as it is served and as it stands in the OpenAPI document.
+
+    `again` says what the same request does the second time, where nobody knows whether the first one arrived.
+    `headers` names those of an answer, by status. An answer without a model has the `media_type`.
+    """
 
     method: str
     path: str
@@ -89,6 +111,10 @@ class Operation:
     parameters: tuple[PathParameter, ...] = ()
     statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
     max_body_bytes: int = MAX_BODY_BYTES
+    again: str = "Reads once more."
+    headers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    media_type: str = "application/json"
 
 
 class Routes(Blueprint):
@@ -112,6 +138,10 @@ class Routes(Blueprint):
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        again: str = "Reads once more.",
+        headers: Mapping[int, tuple[str, ...]] | None = None,
+        links: tuple[Link, ...] = (),
+        media_type: str = "application/json",
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
         """Declares a route. The view gets the parsed query, the parsed body, each where a model is given, and
         the path parameters, decoded; it returns the answer's model, or a Response where status or headers
@@ -136,6 +166,10 @@ class Routes(Blueprint):
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
                 max_body_bytes=max_body_bytes,
+                again=again,
+                headers=headers or {},
+                links=links,
+                media_type=media_type,
             )
             self.operations.append(operation)
 
@@ -156,12 +190,7 @@ def _serve(
         values = {name: unquote(value) for name, value in arguments.items()}
         for parameter in operation.parameters:
             parameter.check(values[parameter.name])
-        parsed: list[BaseModel] = []
-        if operation.query is not None:
-            parsed.append(_parse_query(operation.query, _request.get()))
-        if operation.request is not None:
-            parsed.append(_parse_body(operation.request, _request.get(), operation))
-        answer = view(*parsed, **values)
+        answer = view(*_parsed(operation, _request.get()), **values)
     except PublisherError as error:
         if error.status >= 500:
             logger.exception("request %s failed", request_id())
@@ -183,18 +212,24 @@ def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None
 
 def problem(error: PublisherError, headers: dict[str, str] | None = None) -> Response:
     """The failure as a problem document."""
+    language = _language()
     return Response(
-        json.dumps(problem_document(error), ensure_ascii=False),
+        json.dumps(problem_document(error, language), ensure_ascii=False),
         status_code=error.status,
-        headers={"Content-Type": "application/problem+json", **(headers or {})},
+        headers={
+            "Content-Type": "application/problem+json",
+            "Content-Language": language,
+            "Vary": "Accept-Language",
+            **(headers or {}),
+        },
     )
 
 
-def problem_document(error: PublisherError) -> dict[str, Any]:
+def problem_document(error: PublisherError, language: Language) -> dict[str, Any]:
     request = _request.get(None)
     return {
-        "type": f"urn:social-publisher:problem:{error.code}",
-        "title": error.title,
+        "type": f"{_base_path(request) if request else ''}/docs/errors#{error.code}",
+        "title": error.title_zh if language == "zh" else error.title,
         "status": error.status,
         "detail": error.detail,
         "instance": request.context.get("path", request.path) if request else None,
@@ -220,6 +255,9 @@ def edge_middleware(request: Request, get_response: Callable[[Request], Response
     media_type = response.headers.get("Content-Type", "")
     if response.status_code >= 400 and media_type != "application/problem+json":
         response = problem(_framework_error(response, request), headers=_allow(response))
+    where = response.headers.get("Location")
+    if isinstance(where, str) and where.startswith("/"):
+        response.headers["Location"] = _base_path(request) + where
     response.headers["X-Request-Id"] = request_id()
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -231,12 +269,34 @@ def _framework_error(response: Response, request: Request) -> PublisherError:
         case 405:
             return MethodNotAllowed(f"{request.method} is not one of this route's methods.")
         case 415:
-            given = request.headers.get("content-type")
+            given = request.headers.get("content-type", "")[:_MAX_ECHO]
             return UnsupportedMediaType(f"The body is {given!r}; this route takes application/json.")
         case 500:
             return InternalError("The request failed for a reason that we did not foresee.")
         case _:
             return MalformedRequest(f"The request was refused with status {response.status_code}.")
+
+
+def _language() -> Language:
+    request = _request.get(None)
+    return preferred_language(request.headers.get("accept-language", "")) if request else "en"
+
+
+def _base_path(request: Request) -> str:
+    """What stands before our routes in the path that the caller sees: a stage's name, a custom domain's
+    mapping, or nothing.
+    """
+    shown = [part for part in request.context.get("path", request.path).split("/") if part]
+    ours = [part for part in request.path.split("/") if part]
+    return "".join(f"/{part}" for part in shown[: len(shown) - len(ours)])
+
+
+def own_address() -> str:
+    """Where the caller of the current request has found us: scheme, host and what stands before our routes."""
+    request = _request.get()
+    headers = request.headers
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{headers.get('host', 'localhost')}{_base_path(request)}"
 
 
 def _allow(response: Response) -> dict[str, str]:
@@ -251,8 +311,31 @@ def signed_request() -> tuple[dict[str, str], bytes]:
     return {name.lower(): value for name, value in request.headers.items()}, _raw_body(request)
 
 
+def _parsed(operation: Operation, request: Request) -> list[BaseModel]:
+    """The query and the body, each where the operation takes one. Where it does not, none may be sent: what is
+    given and ignored would be a surprise.
+    """
+    parsed = []
+    if operation.query is not None:
+        parsed.append(_parse_query(operation.query, request))
+    elif operation.answer is not None:
+        _parse_query(_NoQuery, request)
+    if operation.request is not None:
+        parsed.append(_parse_body(operation.request, request, operation))
+    elif operation.method != "GET" and _raw_body(request).strip() not in (b"", b"{}"):
+        raise MalformedRequest("This route takes no body; send the request without one.")
+    return parsed
+
+
+class _NoQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
 def _parse_query(model: type[Body], request: Request) -> Body:
     given = request.query_params or MultiDict({})
+    length = sum(len(name) + len(value) for name in given for value in given.getlist(name))
+    if length > MAX_QUERY_LENGTH:
+        raise UriTooLong(f"The query has {length} characters; the limit is {MAX_QUERY_LENGTH}.")
     repeated = [name for name in given if len(given.getlist(name)) > 1]
     if repeated:
         errors = [{"pointer": _pointer((name,)), "detail": "must be given once"} for name in repeated]
@@ -271,6 +354,7 @@ def _parse_body(model: type[Body], request: Request, operation: Operation) -> Bo
         raw = b"{}"
     if not raw:
         raise MalformedRequest("The request has no body.")
+    check_json(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

@@ -67,6 +67,7 @@ def get_sync() -> SyncAnswer:
     answer=SyncRunStarted,
     errors=(ChannelNotFound, ValidationFailed, CloudFailed),
     statuses={202: "The run has been started: look for its run_id in GET /api/v1/sync"},
+    again="Starts another run, which goes on where the first has got to.",
 )
 def run_sync(body: SyncRunRequest) -> Response:
     """Run the content sync now.
@@ -89,6 +90,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     answer=NotificationTaken,
     errors=(NotificationRefused, NotificationsOff),
     max_body_bytes=_MAX_NOTIFICATION_BYTES,
+    again="Has the articles looked at once more.",
 )
 def take_notification(body: Notification) -> NotificationTaken:
     """Take a notification of changed content from the content service (内容变更通知).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chalice.app import Response
 
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, id_of, respond
+from chalicelib.api.edge import Link, PathParameter, Routes, id_of, respond
 from chalicelib.api.models import (
     CostAnswer,
     ErrorInfo,
@@ -46,6 +46,16 @@ TASK_ID = PathParameter(
 )
 
 
+_OF_A_NEW_TASK = tuple(
+    Link(operation, {"task_id": "$response.body#/id"})
+    for operation in (
+        *("get_task", "list_evidence", "cancel_task", "retry_task", "approve_task", "reject_task"),
+        *("verify_task", "resolve_task"),
+    )
+)
+_SETTLED = "409 `task.state_conflict`, if the first has taken effect: look at the task."
+
+
 @routes.operation(
     "POST",
     "/api/v1/publish",
@@ -55,6 +65,9 @@ TASK_ID = PathParameter(
         *(ValidationFailed, AccountNotFound, LoginRequired),
         *(UploadMissing, UploadUsed, UploadExpires, MediaTypeRejected),
     ),
+    again="Makes a second task, which would be published, too.",
+    headers={200: ("Location",)},
+    links=_OF_A_NEW_TASK,
 )
 def publish(body: PublishRequest) -> Response:
     """Submit a video for publishing.
@@ -67,7 +80,12 @@ def publish(body: PublishRequest) -> Response:
 
 
 @routes.operation(
-    "GET", "/api/v1/tasks/{task_id}", answer=TaskAnswer, errors=(TaskNotFound,), parameters=(TASK_ID,)
+    "GET",
+    "/api/v1/tasks/{task_id}",
+    answer=TaskAnswer,
+    errors=(TaskNotFound,),
+    parameters=(TASK_ID,),
+    links=(Link("get_account", {"account_name": "$response.body#/account_name"}), *_OF_A_NEW_TASK),
 )
 def get_task(task_id: str) -> TaskAnswer:
     """Check the status of a task."""
@@ -80,6 +98,7 @@ def get_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def approve_task(task_id: str) -> TaskAnswer:
     """Publish a task that waits for its review.
@@ -95,6 +114,7 @@ def approve_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def cancel_task(task_id: str) -> TaskAnswer:
     """Cancel a task that has not been submitted to the platform.
@@ -110,6 +130,7 @@ def cancel_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def retry_task(task_id: str) -> TaskAnswer:
     """Run a failed task again, from the start.
@@ -127,6 +148,7 @@ def retry_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again="Gives the code once more; 409 `task.state_conflict`, if the worker has taken the first.",
 )
 def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
     """Give the code that the platform has sent by SMS.
@@ -144,6 +166,7 @@ def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
     """Say whether a submitted work is live, after looking in the creator center.
@@ -160,6 +183,7 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def reject_task(task_id: str) -> TaskAnswer:
     """End a task that waits for its review, without publishing it."""
