@@ -11,7 +11,7 @@ from chalicelib.accounts.preferences import sealed, shown
 from chalicelib.accounts.removal import remove_account
 from chalicelib.accounts.store import PLATFORM, Account
 from chalicelib.api import wiring
-from chalicelib.api.edge import Link, PathParameter, Routes, respond
+from chalicelib.api.edge import Link, PathParameter, Routes, publish_with, respond
 from chalicelib.api.models import (
     AccountAnswer,
     AccountList,
@@ -56,7 +56,6 @@ _OF_AN_ACCOUNT = tuple(
     "GET",
     "/api/v1/accounts",
     answer=AccountList,
-    links=(Link("get_account", {"account_name": "$response.body#/data/0/id"}),),
 )
 def list_accounts() -> AccountList:
     """List all registered accounts."""
@@ -69,7 +68,7 @@ def list_accounts() -> AccountList:
     answer=AccountAnswer,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
-    links=_OF_AN_ACCOUNT,
+    links=(*_OF_AN_ACCOUNT, publish_with(account_name="$response.body#/id")),
 )
 def get_account(account_name: str) -> AccountAnswer:
     """See one account."""

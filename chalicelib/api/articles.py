@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.api import wiring
 from chalicelib.api.cursors import decode_cursor, encode_cursor, refused_cursor
-from chalicelib.api.edge import Link, PathParameter, Routes, respond
+from chalicelib.api.edge import PathParameter, Routes, respond
 from chalicelib.api.models import (
     ArticleAnswer,
     ArticleList,
@@ -64,10 +64,6 @@ GROUP_ID = PathParameter(
     query=ArticlesQuery,
     answer=ArticleList,
     errors=(ChannelNotFound,),
-    links=(
-        Link("get_article", {"group_id": "$response.body#/data/0/group_id"}),
-        Link("list_articles", {"cursor": "$response.body#/next_cursor"}),
-    ),
 )
 def list_articles(query: ArticlesQuery) -> ArticleList:
     """List the synced articles, the newest published first.

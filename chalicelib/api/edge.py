@@ -89,6 +89,13 @@ class Link:
     body: Any = None
 
 
+def publish_with(**fields: str) -> Link:
+    """That an answer has what a work may be published with."""
+    title = "周末城市漫步：从外滩走到苏州河"
+    media = {"video_url": "https://media.example.com/2026/city-walk.mp4"}
+    return Link("publish", body={**media, "title": title, "account_name": "default_user", **fields})
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one route, as it is served and as it stands in the OpenAPI document.

@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.accounts.preferences import sealed
 from chalicelib.api import wiring
-from chalicelib.api.edge import Link, PathParameter, Routes, id_of, request_id, respond
+from chalicelib.api.edge import Link, PathParameter, Routes, id_of, publish_with, request_id, respond
 from chalicelib.api.models import (
     ErrorInfo,
     LoginAnswer,
@@ -101,7 +101,10 @@ def start_login(body: LoginRequest) -> Response:
     answer=LoginStatus,
     errors=(LoginNotFound,),
     parameters=(_LOGIN_ID,),
-    links=(Link("get_account", {"account_name": "$response.body#/account_name"}),),
+    links=(
+        Link("get_account", {"account_name": "$response.body#/account_name"}),
+        publish_with(account_name="$response.body#/account_name"),
+    ),
 )
 def get_login(login_id: str) -> LoginStatus:
     """Check whether the QR code has been scanned and the login is successful.

@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
@@ -40,8 +41,17 @@ EARLIEST_SHOOTING = date(2020, 1, 1)
 
 _ACCOUNT_NAME = re.compile(r"[\w.-]{1,64}")
 _CONTENT_TYPES = tuple(media_type for types in ACCEPTED.values() for media_type in types)
-_TAG = re.compile(r"[^\s#@]{1,30}")
+_TAG = re.compile(r"[^\s#@\x00-\x1f\x7f-\x9f]{1,30}")
 _PLACE = re.compile(r"[^\s/]{1,30}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# What a client can check; the rest of it is looked up when the media are fetched.
+_MEDIA_URL = (
+    r"^(https?://([^\s\x00-\x1f\x7f/?#@:\[\]\\]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?#]\S*)?|upload://\S+)$"
+)
+_SCHEDULE_TIME = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}"
+    r"|[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2}))$"
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # With its area: the browser knows no others, and a machine's own files (localtime, posix/…) are none.
 _AREA = re.compile(r"UTC|[A-Z][A-Za-z]+(/[A-Z][A-Za-z0-9_+-]*){1,2}")
@@ -59,6 +69,18 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6Auz
 Timestamp = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-22T10:57:38.000Z"])
 ]
+
+
+def whole(value: Any) -> Any:
+    """JSON has one kind of number: 3.0 is as good an integer as 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _plain_text(value: str) -> str:
+    """No control characters: no form takes them, and none is seen."""
+    if _CONTROL.search(value):
+        raise ValueError("must not hold control characters; remove them")
+    return value
 
 
 class RequestModel(BaseModel):
@@ -89,7 +111,7 @@ def _media_url(value: str) -> str:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         usable = False
-    if not usable or any(character.isspace() for character in value):
+    if not usable or not re.fullmatch(_MEDIA_URL, value):
         raise ValueError("must be an absolute http(s) URL, or the media_url of an upload")
     return value
 
@@ -105,12 +127,12 @@ def _title(value: str) -> str:
         raise ValueError("must not be blank")
     if "\n" in value or "\r" in value:
         raise ValueError("must be a single line")
-    return value
+    return _plain_text(value)
 
 
 def _tag(value: str) -> str:
     if not _TAG.fullmatch(value.removeprefix("#")):
-        raise ValueError("must be 1 to 30 characters without blanks, '#' or '@'")
+        raise ValueError("must be 1 to 30 characters without blanks, control characters, '#' or '@'")
     return value.removeprefix("#")
 
 
@@ -122,9 +144,11 @@ def _tags(values: list[str]) -> list[str]:
 
 def _schedule_time(value: str) -> str:
     try:
-        parse_schedule_time(value)
+        known = re.fullmatch(_SCHEDULE_TIME, value) and parse_schedule_time(value)
     except ValueError:
-        raise ValueError("must be 'YYYY-MM-DD HH:mm', or RFC 3339 with an offset") from None
+        known = None
+    if not known:
+        raise ValueError("must be 'YYYY-MM-DD HH:mm', or RFC 3339 with an offset")
     return value
 
 
@@ -177,8 +201,19 @@ AccountName = Annotated[
     Field(
         description="Your own name for the account: 1 to 64 letters of any script, digits, '.', '_' or '-'.",
         examples=["default_user"],
-        json_schema_extra={"minLength": 1, "maxLength": 64},
+        # The schema's alphabet cannot say "letters of any script": it leaves out what ASCII has beside them.
+        json_schema_extra={
+            "minLength": 1,
+            "maxLength": 64,
+            "pattern": r"^(?!(login|\.|\.\.)$)[^\s!-,/:-@\[-\^`{-\x7f]+$",
+        },
     ),
+]
+
+Tag = Annotated[
+    str,
+    AfterValidator(_tag),
+    Field(json_schema_extra={"pattern": r"^#?[^\s#@\x00-\x1f\x7f-\x9f]{1,30}$"}),
 ]
 
 ClaimType = Literal[
@@ -197,6 +232,17 @@ _OWN_FOOTAGE: ClaimType = "自行拍摄"
 class PublishRequest(RequestModel):
     model_config = ConfigDict(
         json_schema_extra={
+            "anyOf": [
+                {"properties": {"claim_place": {"type": "null"}, "claim_date": {"type": "null"}}},
+                {
+                    "required": ["claim_type", "claim_place", "claim_date"],
+                    "properties": {
+                        "claim_type": {"const": "自行拍摄"},
+                        "claim_place": {"type": "array"},
+                        "claim_date": {"type": "string"},
+                    },
+                },
+            ],
             "examples": [
                 {
                     "video_url": "https://media.example.com/2026/city-walk.mp4",
@@ -208,7 +254,7 @@ class PublishRequest(RequestModel):
                     "account_name": "default_user",
                     "manual_review": False,
                 }
-            ]
+            ],
         }
     )
 
@@ -218,6 +264,7 @@ class PublishRequest(RequestModel):
             max_length=4096,
             description="An https URL on a public address, or the media_url of an upload.",
             examples=["https://media.example.com/2026/city-walk.mp4"],
+            json_schema_extra={"pattern": _MEDIA_URL},
         ),
         AfterValidator(_media_url),
     ]
@@ -227,6 +274,7 @@ class PublishRequest(RequestModel):
             min_length=1,
             max_length=MAX_TITLE,
             description="One line; an emoji counts as one character.",
+            json_schema_extra={"pattern": r"^[^\x00-\x08\n-\x1f\x7f-\x9f]*$"},
             examples=["周末城市漫步：从外滩走到苏州河"],
         ),
         AfterValidator(_title),
@@ -238,10 +286,12 @@ class PublishRequest(RequestModel):
             max_length=MAX_DESCRIPTION,
             description="What stands under the work. Topics are better given as tags.",
             examples=["沿着苏州河走了十公里，记录这座城市的秋天。"],
+            json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"},
         ),
+        AfterValidator(_plain_text),
     ]
     tags: Annotated[
-        list[Annotated[str, AfterValidator(_tag)]],
+        list[Tag],
         Field(
             default_factory=list,
             max_length=MAX_TAGS,
@@ -251,7 +301,12 @@ class PublishRequest(RequestModel):
         AfterValidator(_tags),
     ]
     cover_path: Annotated[
-        Annotated[str, Field(max_length=4096), AfterValidator(_media_url)] | None,
+        Annotated[
+            str,
+            Field(max_length=4096, json_schema_extra={"pattern": _MEDIA_URL}),
+            AfterValidator(_media_url),
+        ]
+        | None,
         Field(
             default=None,
             description="The same for a cover picture. Without it the first recommended frame is the cover.",
@@ -281,7 +336,7 @@ class PublishRequest(RequestModel):
         ),
     ]
     claim_date: Annotated[
-        Annotated[str, AfterValidator(_shooting_date)] | None,
+        Annotated[str, AfterValidator(_shooting_date), Field(json_schema_extra={"format": "date"})] | None,
         Field(
             default=None,
             validate_default=True,
@@ -293,7 +348,12 @@ class PublishRequest(RequestModel):
         ),
     ]
     schedule_time: Annotated[
-        Annotated[str, AfterValidator(_schedule_time)] | None,
+        Annotated[
+            str,
+            AfterValidator(_schedule_time),
+            Field(json_schema_extra={"pattern": _SCHEDULE_TIME}),
+        ]
+        | None,
         Field(
             default=None,
             description=(
@@ -454,6 +514,12 @@ class VerificationRequest(RequestModel):
 
 
 class ResolveRequest(RequestModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"properties": {"live": {"const": True}}}, {"properties": {"item_id": {"type": "null"}}}]
+        }
+    )
+
     live: Annotated[bool, Field(description="Whether the work is on the platform.", examples=[True])]
     item_id: Annotated[
         Annotated[str, Field(pattern=r"^[0-9]{1,32}$")] | None,
@@ -479,7 +545,14 @@ class PublishAnswer(AnswerModel):
 class UploadRequest(RequestModel):
     file_name: Annotated[
         str,
-        Field(min_length=1, max_length=255, description="As you call the file.", examples=["city-walk.mp4"]),
+        Field(
+            min_length=1,
+            max_length=255,
+            description="As you call the file.",
+            examples=["city-walk.mp4"],
+            json_schema_extra={"pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"},
+        ),
+        AfterValidator(_plain_text),
     ]
     content_type: Annotated[
         str,
@@ -490,7 +563,7 @@ class UploadRequest(RequestModel):
         ),
         AfterValidator(_content_type),
     ]
-    size: Annotated[int, Field(ge=1, description="In bytes.", examples=[5242880])]
+    size: Annotated[int, Field(ge=1, description="In bytes.", examples=[5242880]), BeforeValidator(whole)]
     sha256: Annotated[
         str,
         Field(
@@ -574,10 +647,9 @@ class ProxyPreference(RequestModel):
 class Preferences(RequestModel):
     """Stand in for what a task does not say. A member that is null is taken away; one that is absent stays."""
 
-    default_tags: (
-        Annotated[list[Annotated[str, AfterValidator(_tag)]], Field(max_length=MAX_TAGS), AfterValidator(_tags)]
-        | None
-    ) = Field(default=None, description="The tags of a task that has none.", examples=[["城市漫步"]])
+    default_tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_tags)] | None = Field(
+        default=None, description="The tags of a task that has none.", examples=[["城市漫步"]]
+    )
     default_claim_type: ClaimType | None = Field(
         default=None, description="The declaration of a task that has none.", examples=["内容由AI生成"]
     )
@@ -590,17 +662,13 @@ class Preferences(RequestModel):
     allow_save: bool | None = Field(
         default=None, description="Whether others may save the video (保存权限).", examples=[True]
     )
-    daily_cap: int | None = Field(
+    daily_cap: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole)] | None = Field(
         default=None,
-        ge=1,
-        le=1000,
         description="At most so many works appear on one day, in the account's time_zone.",
         examples=[3],
     )
-    min_spacing_minutes: int | None = Field(
+    min_spacing_minutes: Annotated[int, Field(ge=1, le=10080), BeforeValidator(whole)] | None = Field(
         default=None,
-        ge=1,
-        le=10080,
         description="At least so long between two works that appear.",
         examples=[60],
     )
@@ -724,6 +792,15 @@ class LoginVerification(AnswerModel):
 
 
 class LoginVerificationRequest(RequestModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["code"], "properties": {"code": {"type": "string"}}},
+                {"required": ["resend"], "properties": {"resend": {"const": True}}},
+            ]
+        }
+    )
+
     code: Annotated[
         Annotated[str, Field(pattern=r"^[0-9]{4,8}$")] | None,
         Field(default=None, description="The code.", examples=["123456"]),
@@ -921,6 +998,15 @@ class RefreshStarted(AnswerModel):
 
 
 class SyncRunRequest(RequestModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"backfill": {"type": "null"}}},
+                {"properties": {"group_ids": {"type": "null"}}},
+            ]
+        }
+    )
+
     channel: Annotated[Channel | None, Field(default=None, description="This channel alone.", examples=[None])]
     backfill: Annotated[
         Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")] | None,
@@ -928,6 +1014,7 @@ class SyncRunRequest(RequestModel):
             default=None,
             description="The name of a second scan of the last 14 days; the same name goes on.",
             examples=["november"],
+            json_schema_extra={"not": {"const": "live"}},
         ),
     ]
     group_ids: Annotated[

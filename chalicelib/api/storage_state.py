@@ -9,10 +9,10 @@ import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from chalicelib.api.models import Preferences, RequestModel
+from chalicelib.api.models import Preferences, RequestModel, whole
 
 # A session of the creator center takes some tens of kilobytes.
 MAX_SESSION_BYTES = 256 * 1024
@@ -103,7 +103,7 @@ class ObjectStore(_StorageModel):
 
 class Database(_StorageModel):
     name: str = Field(description="The database.")
-    version: Annotated[int, Field(ge=1, description="Its version.")]
+    version: Annotated[int, Field(ge=1, description="Its version."), BeforeValidator(whole)]
     stores: list[ObjectStore] = Field(description="Its object stores.")
 
 

@@ -78,7 +78,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     """
     channels = wiring.channels(body.channel)
     if body.group_ids:
-        request_refresh(wiring.article_index(), channels, body.group_ids)
+        request_refresh(wiring.article_index(), channels, list(dict.fromkeys(body.group_ids)))
     run_id = wiring.run_starter().start(channel=body.channel, backfill=body.backfill)
     return respond(SyncRunStarted(run_id=run_id), status=202)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.api import wiring
-from chalicelib.api.edge import Link, Routes
+from chalicelib.api.edge import Routes
 from chalicelib.api.models import UploadAnswer, UploadRequest
 from chalicelib.errors import MediaTooLarge, ValidationFailed
 
@@ -17,16 +17,6 @@ routes = Routes(__name__, "uploads")
     answer=UploadAnswer,
     errors=(ValidationFailed, MediaTooLarge),
     again="Gives leave to another upload. One that is not used goes after 7 days.",
-    links=(
-        Link(
-            "publish",
-            body={
-                "video_url": "$response.body#/media_url",
-                "title": "城市漫步的一天",
-                "account_name": "default_user",
-            },
-        ),
-    ),
 )
 def open_upload(body: UploadRequest) -> UploadAnswer:
     """Get leave to upload a video or a cover.

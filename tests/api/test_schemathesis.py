@@ -1,0 +1,87 @@
+"""Schemathesis against the API over real sockets: whatever it sends, the answer is one that the document has.
+
+The same cases at every run. `make fuzz` draws others, and more of them: FUZZ_EXAMPLES a phase and operation,
+from FUZZ_SEED.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.accounts.logins import LoginStore
+from chalicelib.accounts.store import AccountStore
+from chalicelib.publishing.store import TaskStore
+from local.emulator import client_environment
+from local.template import API_HANDLER
+from tests.api.workers import Workers
+from tests.conftest import running_api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.api.conftest import Functions, Shelf
+    from tests.conftest import Api, Cloud
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(int(os.environ.get("FUZZ_TIMEOUT", "600")))]
+
+CONFIG = str(Path(__file__).with_name("schemathesis.toml"))
+DRAWN = (
+    ["--seed", os.environ["FUZZ_SEED"], "--generation-database", "none"]
+    if "FUZZ_SEED" in os.environ
+    else ["--generation-deterministic"]
+)
+AMOUNT = ["--max-examples", os.environ["FUZZ_EXAMPLES"]] if "FUZZ_EXAMPLES" in os.environ else []
+# Those of the document's examples.
+CHANNEL, ARTICLE = "local_default_content", "7251993249718480001"
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+
+@pytest.fixture
+def live_api(
+    cloud: Cloud,
+    new_table: Callable[[str], str],
+    functions: Functions,
+    shelf: Shelf,
+    tmp_path: Path,
+) -> Iterator[Api]:
+    """The API with tables of its own, workers behind its queues, and an article to read."""
+    tables = {name: new_table(name) for name in ("ACCOUNTS_TABLE", "TASKS_TABLE")}
+    variables = {
+        **client_environment(cloud.endpoint),
+        **cloud.functions[API_HANDLER].environment,
+        **tables,
+        "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{functions.server_address[1]}",
+        "VOLC_UTM_SOURCES": CHANNEL,
+        "VOLC_CALLBACK_SECRET": "secret-of-the-callback",
+    }
+    dynamodb = cloud.client("dynamodb")
+    workers = Workers(
+        cloud.client("sqs"),
+        {name: cloud.variable(name) for name in ("LOGIN_QUEUE_URL", "PUBLISH_QUEUE_URL")},
+        AccountStore(dynamodb, tables["ACCOUNTS_TABLE"]),
+        LoginStore(dynamodb, cloud.variable("LOGINS_TABLE")),
+        TaskStore(dynamodb, tables["TASKS_TABLE"]),
+    )
+    shelf.put((ARTICLE, "upsert", {"GroupId": ARTICLE, "Title": "苏州河十公里"}), channel=CHANNEL)
+    with workers.at_work(), running_api(tmp_path, variables) as api:
+        yield api
+
+
+def test_schemathesis_finds_nothing(live_api: Api, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "--no-color", "run"),
+        *(f"{live_api.origin}/openapi.json", "--url", live_api.origin, *DRAWN, *AMOUNT),
+    ]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    print(found.stdout)
+
+    assert found.returncode == 0, found.stdout + found.stderr
+    for phase in PHASES:
+        assert re.search(rf"✅\s+{phase}", found.stdout, re.IGNORECASE), f"{phase} did not run"
