@@ -25,11 +25,9 @@ def possible_errors(operation: Operation) -> list[type[PublisherError]]:
     if operation.answer is not None:
         edge += [ValidationFailed, UriTooLong]
     if operation.request is not None:
-        edge += [MalformedRequest, PayloadTooLarge]
+        edge += [MalformedRequest, PayloadTooLarge, UnsupportedMediaType]
     elif operation.method != "GET":
         edge += [MalformedRequest]
-    if operation.method in {"POST", "PUT", "PATCH"}:
-        edge += [UnsupportedMediaType]
     return list(dict.fromkeys((*operation.errors, *edge, InternalError)))
 
 

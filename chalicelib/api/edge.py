@@ -184,7 +184,9 @@ class Routes(Blueprint):
             def serve(**arguments: str) -> Response:
                 return _serve(operation, view, arguments)
 
-            self.route(path, methods=[method], name=f"{self.tag}.{view.__name__}")(serve)
+            # What has no body may have any Content-Type: some clients send one with every request.
+            takes = ["application/json"] if request else []
+            self.route(path, methods=[method], name=f"{self.tag}.{view.__name__}", content_types=takes)(serve)
             return serve
 
         return declare

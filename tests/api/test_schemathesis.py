@@ -32,15 +32,16 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.system, pytest.mark.timeout(int(os.environ.get("FUZZ_TIMEOUT", "600")))]
 
 CONFIG = str(Path(__file__).with_name("schemathesis.toml"))
-DRAWN = (
-    ["--seed", os.environ["FUZZ_SEED"], "--generation-database", "none"]
-    if "FUZZ_SEED" in os.environ
-    else ["--generation-deterministic"]
-)
+DRAWN = ["--seed", os.environ.get("FUZZ_SEED", "1"), "--generation-database", "none"]
 AMOUNT = ["--max-examples", os.environ["FUZZ_EXAMPLES"]] if "FUZZ_EXAMPLES" in os.environ else []
 # Those of the document's examples.
 CHANNEL, ARTICLE = "local_default_content", "7251993249718480001"
-PHASES = ("examples", "coverage", "fuzzing", "stateful")
+# From a login to what becomes of a task, along the document's links.
+FLOW = (
+    *("start_login", "get_login", "verify_login", "cancel_login", "publish", "get_task", "list_evidence"),
+    *("approve_task", "reject_task", "cancel_task", "retry_task", "resolve_task", "verify_task"),
+    *("get_account", "patch_account", "check_account", "delete_account"),
+)
 
 
 @pytest.fixture
@@ -74,14 +75,25 @@ def live_api(
         yield api
 
 
-def test_schemathesis_finds_nothing(live_api: Api, tmp_path: Path) -> None:
+def run(api: Api, folder: Path, phases: list[str], *options: str) -> None:
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG, "--no-color", "run"),
-        *(f"{live_api.origin}/openapi.json", "--url", live_api.origin, *DRAWN, *AMOUNT),
+        *(f"{api.origin}/openapi.json", "--url", api.origin, "--phases", ",".join(phases)),
+        *DRAWN,
+        *AMOUNT,
+        *options,
     ]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     print(found.stdout)
 
     assert found.returncode == 0, found.stdout + found.stderr
-    for phase in PHASES:
+    for phase in phases:
         assert re.search(rf"✅\s+{phase}", found.stdout, re.IGNORECASE), f"{phase} did not run"
+
+
+def test_no_request_gets_an_answer_that_the_document_does_not_have(live_api: Api, tmp_path: Path) -> None:
+    run(live_api, tmp_path, ["examples", "coverage", "fuzzing"], "--workers", "4")
+
+
+def test_no_sequence_of_requests_does(live_api: Api, tmp_path: Path) -> None:
+    run(live_api, tmp_path, ["stateful"], *(f"--include-operation-id={name}" for name in FLOW))
