@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
+# A longer pattern is for programs; the description says it to people.
+_MAX_LIMIT = 30
+
 
 def docs_page(document: Schema, origin: str) -> str:
     """The OpenAPI document as a page. `origin` stands before the paths in the requests to copy."""
@@ -221,7 +224,8 @@ def _limits(field: Schema) -> str:
         "maximum": "to {}",
         "pattern": "{}",
     }
-    limits = [text.format(escape(str(field[name]))) for name, text in words.items() if name in field]
+    told = {name: str(field[name]) for name in words if name in field}
+    limits = [words[name].format(escape(value)) for name, value in told.items() if len(value) <= _MAX_LIMIT]
     return f", {', '.join(limits)}" if limits else ""
 
 

@@ -337,7 +337,7 @@ def _parsed(operation: Operation, request: Request) -> list[BaseModel]:
 
 
 class _NoQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 def _parse_query(model: type[Body], request: Request) -> Body:

@@ -12,6 +12,8 @@ def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     looked up in `schemas` by the last part of their name.
     """
     match schema:
+        case {"examples": [dict(first), *_], "properties": dict(properties)}:
+            return {name: first[name] for name in properties if name in first}
         case {"examples": [first, *_]}:
             return first
         case {"$ref": str(reference)}:

@@ -86,11 +86,11 @@ def _plain_text(value: str) -> str:
 class RequestModel(BaseModel):
     """Strict: no coercion, no unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class AnswerModel(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 def checked_account_name(value: str) -> str:
@@ -856,7 +856,7 @@ class SessionAnswer(AnswerModel):
 class QueryModel(BaseModel):
     """A query's parameters: texts, taken for what they say. No unknown ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 Channel = Annotated[

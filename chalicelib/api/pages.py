@@ -16,7 +16,7 @@ _STYLE = """
   --put: #c4b5fd; --patch: #c4b5fd; --delete: #fca5a5 } }
 * { box-sizing: border-box }
 body { font: 16px/1.6 system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; margin: 0 }
-main { max-width: 58rem; padding: 2.5rem 2rem 6rem; margin: 0 auto }
+main { min-width: 0; max-width: 58rem; padding: 2.5rem 2rem 6rem; margin: 0 auto }
 nav { border-right: 1px solid var(--line); padding: 2rem 1.2rem; font-size: 14px; overflow-y: auto }
 nav h2 { font-size: 13px; margin: 1.4rem 0 .3rem; opacity: .7 }
 nav ul { list-style: none; margin: 0; padding: 0 }
@@ -26,7 +26,7 @@ nav li { white-space: nowrap; overflow: hidden; text-overflow: ellipsis } nav a 
 @media (max-width: 69.99rem) { nav { border-right: 0; border-bottom: 1px solid var(--line); max-height: 40vh } }
 h1 { font-size: 1.8rem; margin: 0 0 .2rem } h2 { margin: 3.5rem 0 .2rem } h3 { margin: 0; font-size: 1.1rem }
 h4 { margin: 1.4rem 0 .2rem; font-size: .95rem }
-a { color: var(--accent) } p { margin: .4rem 0 } ul { margin: .3rem 0 }
+a { color: var(--accent) } p { margin: .4rem 0 } p, td, li { overflow-wrap: anywhere } ul { margin: .3rem 0 }
 article { border: 1px solid var(--line); border-radius: 10px; padding: 1.2rem 1.4rem; margin: 1.2rem 0;
   scroll-margin-top: 1rem } article:target { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent) }
 code, pre { font: 13.5px/1.55 ui-monospace, Menlo, Consolas, monospace }
