@@ -118,13 +118,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 
-from chalicelib import aws
-from chalicelib.accounts.store import AccountStore
+from chalicelib.api import wiring
 from chalicelib.api.models import *
 from chalicelib.api.storage_state import SessionImport
 from chalicelib.errors import PublisherError
-from chalicelib.publishing.store import TaskStore
-from chalicelib.settings import settings
+from chalicelib.publishing.task import Submission
 
 api = FastAPI()
 app = Mangum(api, lifespan="off")
@@ -137,8 +135,8 @@ def problem(request: Request, error: PublisherError):
 # What the measured operations do; the others are declared, and answer nothing.
 PEER_BODIES = {
     "healthz": 'return Health(status="ok")',
-    "publish": "return AccountStore(aws.dynamodb(), settings.accounts_table).get(body.account_name)",
-    "get_task": "return TaskStore(aws.dynamodb(), settings.tasks_table).get(task_id)",
+    "publish": "return wiring.task_desk().submit(Submission(**body.model_dump()), body.model_fields_set)",
+    "get_task": "return wiring.task_store().get(task_id)",
 }
 
 
@@ -229,7 +227,7 @@ def _environment(folder: Path) -> Path:
     pins = [line for line in _pins() if line.partition("==")[0] in RUNTIME]
     # Hashes are of one file alone: the peer is not in it.
     for arguments in (["--require-hashes", "-r", str(ROOT / "requirements.txt")], [*pins, *PEER_REQUIREMENTS]):
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", *arguments], check=True)
     return python
 
 
@@ -249,17 +247,20 @@ def _variables(folder: Path, port: int, *, bytecode: bool) -> dict[str, str]:
             "AWS_SECRET_ACCESS_KEY": "bench",
             "ACCOUNTS_TABLE": "accounts",
             "TASKS_TABLE": "tasks",
+            "PUBLISH_QUEUE_URL": f"http://127.0.0.1:{port}/queue.fifo",
+            "PRIVATE_BUCKET": "bucket",
+            "SESSION_KEY_ID": "key",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
             "PYTHONPYCACHEPREFIX": str(folder / ("bytecode" if bytecode else "none")),
-            **({} if bytecode else {"PYTHONDONTWRITEBYTECODE": "1"}),
+            "PYTHONDONTWRITEBYTECODE": "" if bytecode else "1",
         },
     )
 
 
 def _round(python: Path, module: str, variables: dict[str, str]) -> Round:
     events = json.dumps([(case.event(), case.status) for case in CASES])
-    command = [str(python), "-c", PROBE, module, events, str(WARM_CALLS)]
-    told = json.loads(subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout)
+    command = [str(python), "-W", "ignore", "-c", PROBE, module, events, str(WARM_CALLS)]
+    told = json.loads(subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE).stdout)
     first, warm = ([1000 * seconds for seconds in told[name]] for name in ("first", "warm"))
     return Round(imported=1000 * told["import"], first=first, warm=warm)
 
