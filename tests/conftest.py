@@ -73,15 +73,16 @@ class Cloud:
         """
         dynamodb, name = self.client("dynamodb"), f"t{uuid.uuid4().hex[:8]}"
         shipped = dynamodb.describe_table(TableName=self.variable(variable))["Table"]
+        indexes = [
+            {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+            for index in shipped.get("GlobalSecondaryIndexes", ())
+        ]
         dynamodb.create_table(
             TableName=name,
             KeySchema=shipped["KeySchema"],
             AttributeDefinitions=shipped["AttributeDefinitions"],
-            GlobalSecondaryIndexes=[
-                {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
-                for index in shipped["GlobalSecondaryIndexes"]
-            ],
             BillingMode="PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
         )
         yield name
         dynamodb.delete_table(TableName=name)

@@ -8,9 +8,14 @@ from pydantic.json_schema import models_json_schema
 
 from chalicelib.api.models import Problem
 from chalicelib.errors import (
+    AnswerShownOnce,
     InternalError,
+    KeyInvalid,
+    KeyReused,
     MalformedRequest,
     PayloadTooLarge,
+    RequestInProgress,
+    Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -25,6 +30,25 @@ VERSION = "1.0.0"
 
 _REF = "#/components/schemas/{model}"
 _BODY_ERRORS = (MalformedRequest, PayloadTooLarge, UnsupportedMediaType)
+_KEY_ERRORS = (KeyInvalid, RequestInProgress, KeyReused)
+
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A string of your own, in double quotes (they may be left out): 1 to 255 printable ASCII "
+    "characters, such as a UUID. A repetition within 24 hours has no second effect: it gets the first answer "
+    "again, with `Idempotent-Replayed: true`.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": '"5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e"',
+}
+_IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the answer that you have: 304 where there is nothing new.",
+    "schema": {"type": "string"},
+}
 
 
 def document(operations: list[Operation]) -> dict[str, Any]:
@@ -68,6 +92,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     ]
     if operation.query:
         parameters += _query(operation.query)
+    if operation.keyed:
+        parameters.append(_KEY)
+    if operation.method == "GET" and operation.answer:
+        parameters.append(_IF_NONE_MATCH)
     if parameters:
         described["parameters"] = parameters
     if operation.request:
@@ -79,7 +107,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template=_REF)
     return [
         {
             "name": name,
@@ -102,7 +130,12 @@ def _responses(operation: Operation) -> dict[str, Any]:
     body_errors = _BODY_ERRORS if operation.request else ()
     if operation.query and ValidationFailed not in operation.errors:
         body_errors = (*body_errors, ValidationFailed)
-    for error in (*operation.errors, *body_errors, InternalError):
+    if operation.method == "GET" and operation.answer:
+        responses["304"] = {"description": "What you have is as it is now"}
+    key_errors: tuple[type[PublisherError], ...] = _KEY_ERRORS if operation.keyed else ()
+    if operation.shown_once:
+        key_errors = (*key_errors, AnswerShownOnce)
+    for error in (*operation.errors, *body_errors, *key_errors, InternalError, Unavailable):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         responses[str(status)] = {
