@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test test-browsers test-services test-fast chaos probe lint format lock clean
+.PHONY: run demo test test-browsers test-services test-fast chaos soak probe lint format lock clean
 
 run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
 	@$(BIN)/python -m local
@@ -28,6 +28,9 @@ probe: .setup-local  ## which locators hold on the real site, publishing nothing
 
 chaos: .setup-local  ## kill the publish worker at every point of its job, and compare its task with the truth
 	@$(BIN)/python -m local.chaos
+
+soak: .setup-local  ## 10,000 submissions while AWS throttles, fails and loses answers: none is lost or doubled
+	@$(BIN)/python -m local.soak $(ARGS)
 
 lint: .setup-dev
 	@$(BIN)/ruff check .
