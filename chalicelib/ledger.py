@@ -84,7 +84,10 @@ class Ledger:
         try:
             self._table.update(keyed.id, update)
         except ConditionFailed as failure:
-            found = self._standing(failure.item, keyed) if failure.item else None
+            item = failure.item or {}
+            if item.get("attempt") == attempt.token:
+                return attempt  # botocore has repeated a write whose answer was lost.
+            found = self._standing(item, keyed) if item else None
             if found is None:  # It has ended in this moment.
                 raise _in_progress() from failure
             return found

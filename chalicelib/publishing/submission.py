@@ -136,9 +136,11 @@ class TaskDesk:
                     return task  # It was written after all, by a try whose answer was lost.
                 if _RECORD in refused.failed:
                     raise RequestInProgress(retry_after=1) from refused
+                if not refused.failed:
+                    break
             else:
                 return task
-        raise Unavailable("Others were submitting the same work at the same moment.")
+        raise Unavailable("Others were submitting the same work at the same moment.", retry_after=1)
 
     def start(self, task: Task) -> Task:
         """Hands an accepted task to the workers, unless it has to wait for its time."""
