@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HEADER = "Idempotency-Key"
-MAX_KEY = 255
 
-# A String of RFC 8941, and what people send instead.
-_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
-_BARE = re.compile(r"[!#-+\--\[\]-~]+")
+# The header's value: a String of RFC 8941, and what people send instead.
+_STRING = r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"'
+_BARE = r"([!#-+\--\[\]-~]{1,255})"
+PATTERN = f"^(?:{_STRING}|{_BARE})$"
+_HEADER = re.compile(PATTERN)
 
 # The others are made anew for each answer.
 _KEPT_HEADERS = ("Content-Type", "Location", "Retry-After")
@@ -41,18 +41,14 @@ _keyed: ContextVar[Keyed | None] = ContextVar("keyed", default=None)
 
 def parse_key(value: str) -> str:
     """The key that a header holds. Raises KeyInvalid."""
-    if matched := _STRING.fullmatch(value.strip()):
-        key = re.sub(r"\\(.)", r"\1", matched[1])
-    elif _BARE.fullmatch(value.strip()):
-        key = value.strip()
-    else:
+    matched = _HEADER.fullmatch(value.strip())
+    if matched is None:
         raise KeyInvalid(
-            f'{HEADER} must be one string in double quotes, of printable ASCII characters, such as "0d8f7c9e"; '
-            "the quotes may be left out where there is no blank, comma, quote or backslash."
+            'Idempotency-Key must be one string in double quotes, such as "0d8f7c9e", of 1 to 255 printable '
+            "ASCII characters; the quotes may be left out where it has no blank, comma, quote or backslash."
         )
-    if not 1 <= len(key) <= MAX_KEY:
-        raise KeyInvalid(f"{HEADER} has {len(key)} characters; it must have 1 to {MAX_KEY}.")
-    return key
+    string, bare = matched.groups()
+    return bare if string is None else re.sub(r"\\(.)", r"\1", string)
 
 
 def current() -> Keyed | None:
@@ -78,7 +74,7 @@ def carry_out(
     Raises KeyInvalid, KeyReused, RequestInProgress and AnswerShownOnce beside what `effect` raises. What fails
     is not kept: it may be tried again with the same key.
     """
-    header = request.headers.get(HEADER.lower())
+    header = request.headers.get("idempotency-key")
     if header is None or not operation.keyed:
         _keyed.set(None)
         return effect()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
+from chalicelib.api.idempotency import PATTERN
 from chalicelib.api.models import Problem
 from chalicelib.errors import (
     AnswerShownOnce,
@@ -39,7 +40,7 @@ _KEY: dict[str, Any] = {
     "description": "A string of your own, in double quotes (they may be left out): 1 to 255 printable ASCII "
     "characters, such as a UUID. A repetition within 24 hours has no second effect: it gets the first answer "
     "again, with `Idempotent-Replayed: true`.",
-    "schema": {"type": "string", "minLength": 1},
+    "schema": {"type": "string", "pattern": PATTERN},
     "example": '"5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e"',
 }
 _IF_NONE_MATCH: dict[str, Any] = {

@@ -125,21 +125,24 @@ class TaskDesk:
             outbox=DUE,
             due_at=to_rfc3339(needed_at if held else now),
         )
-        content = content_id(submission, video)
-        records = [] if record is None else [record(task)]
+        records = () if record is None else (record(task),)
+        self._store(task, content_id(submission, video), records, allow_duplicate=allow_duplicate)
+        return task
+
+    def _store(self, task: Task, content: str, records: tuple[Write, ...], *, allow_duplicate: bool) -> None:
         for _ in range(RACES):
             watch = self.guard.watch(content, task.id, allow_duplicate=allow_duplicate)
             try:
                 self.tasks.create(task, watch, *records)
             except TransactionRefused as refused:
                 if self.tasks.find(task.id) is not None:
-                    return task  # It was written after all, by a try whose answer was lost.
+                    return  # It was written after all, by a try whose answer was lost.
                 if _RECORD in refused.failed:
                     raise RequestInProgress(retry_after=1) from refused
                 if not refused.failed:
                     break
             else:
-                return task
+                return
         raise Unavailable("Others were submitting the same work at the same moment.", retry_after=1)
 
     def start(self, task: Task) -> Task:

@@ -10,10 +10,14 @@ import pytest
 
 from chalicelib.accounts.logins import LoginState, LoginStore
 from chalicelib.errors import LoginCanceled
-from tests.conftest import Api
+from local.emulator import client_environment
+from local.processes import free_port
+from local.template import API_HANDLER
+from tests.conftest import Api, running_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.conftest import Cloud
 
@@ -112,6 +116,18 @@ def test_a_wait_that_sees_nothing_new_answers_in_the_end(api: Api, task_id: str)
 
     assert api.get(path, params={"wait": 1}).json()["state"] == "queued"
     assert api.get(path, params={"wait": 1}, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_a_cloud_that_does_not_answer_is_told_as_a_fault_that_passes(cloud: Cloud, tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    variables = {**cloud.functions[API_HANDLER].environment, **client_environment(nowhere)}
+
+    with running_api(tmp_path, variables) as api:
+        answer = api.get(f"/api/v1/tasks/{uuid.uuid4()}")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "internal.unavailable")
+    assert answer.json()["retryable"]
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 @pytest.mark.parametrize("wait", ["-1", "21", "soon", "1.5"])
