@@ -32,6 +32,8 @@ _TARGETS: Final = {
     "TrentService": frozenset({"kms"}),
 }
 _READING: Final = ("Get", "Query", "Scan", "BatchGet", "TransactGet", "Describe", "List", "Receive")
+# Services whose `get_state` leaves alone what it copies: theirs needs no copies (`_state_of`).
+_PLAIN_STATE: Final = frozenset({"dynamodb", "sqs"})
 _KMS_READING: Final = ("GenerateDataKey", "Encrypt", "Decrypt", "ReEncrypt", "Sign", "Verify")
 
 
@@ -112,7 +114,7 @@ class Snapshots:
             module = sys.modules.get(f"ministack.services.{module_name}")
             if module is None or not hasattr(module, "get_state") or not (services is None or name in services):
                 continue
-            payload = _state_of(module)
+            payload = _state_of(module) if name in _PLAIN_STATE else module.get_state()
             items = self._take_items_out(payload) if name == "dynamodb" else {}
             content = {"__ministack_format__": persistence._state_format_version(name), "payload": payload}
             # dumps, not dump: only dumps encodes in C, which is ten times faster.
