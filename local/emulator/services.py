@@ -37,15 +37,18 @@ _PLAIN_STATE: Final = frozenset({"dynamodb", "sqs"})
 _KMS_READING: Final = ("GenerateDataKey", "Encrypt", "Decrypt", "ReEncrypt", "Sign", "Verify")
 
 
-def configure(data: Path) -> None:
-    """Sets ministack's variables, before its import: state under `data`, no other ports, no Docker."""
+def configure(data: Path, *, auth: bool = False) -> None:
+    """Sets ministack's variables, before its import: state under `data`, no other ports, no Docker.
+
+    With `auth` it verifies each request's signature and enforces the policies of whoever made it.
+    """
     objects, temporary = data / "s3", data / "tmp"
     objects.mkdir(parents=True, exist_ok=True)
     temporary.mkdir(parents=True, exist_ok=True)
     os.environ |= {
         "GATEWAY_PORT": CANONICAL_ORIGIN.rpartition(":")[2],
         "BIND_HOST": "127.0.0.1",
-        "AUTH": "false",
+        "AUTH": "true" if auth else "false",
         # We save and restore by ourselves; its own way loses everything since the start on a kill.
         "PERSIST_STATE": "0",
         "STATE_DIR": str(data / "services"),
