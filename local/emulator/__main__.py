@@ -1,4 +1,4 @@
-"""`python -m local.emulator --port N --data DIR [--keep-nothing] [--exit-on-stdin-eof]`: emulated AWS."""
+"""`python -m local.emulator --port N --data DIR [--exit-on-stdin-eof]`: emulated AWS on loopback."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.emulator", description="Emulated AWS on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the whole state")
+    parser.add_argument("--auth", action="store_true", help="verify signatures and enforce IAM policies")
     parser.add_argument("--keep-nothing", action="store_true", help="the state ends with the process")
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     arguments = parser.parse_args()
@@ -25,8 +26,9 @@ def main() -> int:
             serve(
                 arguments.port,
                 arguments.data.resolve(),
-                exit_on_stdin_eof=arguments.exit_on_stdin_eof,
+                auth=arguments.auth,
                 keep_nothing=arguments.keep_nothing,
+                exit_on_stdin_eof=arguments.exit_on_stdin_eof,
             )
         )
     except (OSError, StateUnreadable) as error:
