@@ -56,6 +56,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
         ├── LoginNotStarted (retryable) login.dead_letter        500
         ├── LoginWorkerLost (retryable) login.worker_lost        500
         ├── EventNotTaken (retryable)   internal.event           500
+        ├── GatewayTimeout              internal.timeout         504
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -738,6 +739,15 @@ class EventNotTaken(InternalError):
     retryable = True
     title = "An event could not be put on the event bus"
     next_step = "Nothing: it is sent again within minutes. Check EVENT_BUS if it persists."
+
+
+class GatewayTimeout(InternalError):
+    """Told by API Gateway itself, from the template: the function had not answered by then."""
+
+    code = "internal.timeout"
+    status = 504
+    title = "The answer took too long"
+    next_step = "Look whether it took effect before you send it again."
 
 
 class ConfigurationError(InternalError):

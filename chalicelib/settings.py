@@ -105,6 +105,13 @@ class Settings:
         """How often each account's session is looked at; 0 is never."""
         return timedelta(hours=self._integer("CHECK_HOURS", 6))
 
+    @property
+    def on_lambda(self) -> bool:
+        """Whether this process is a function's. Lambda sets it (Lambda developer guide, defined run-time
+        variables), and so does the local run.
+        """
+        return bool(self._environment.get("AWS_LAMBDA_FUNCTION_NAME"))
+
     # Who may call the API
 
     @property

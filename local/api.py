@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, ForbiddenError, LocalDevServer, ThreadedHTTPServer
 
+from chalicelib.logs import configure
 from local.processes import LOOPBACK, end_at_stdin_eof
 from local.template import load_template
 
@@ -127,7 +128,7 @@ class GatewayHandler(ChaliceRequestHandler):
         self._refuse(code, "request.malformed", message or explain or HTTPStatus(code).phrase)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        logger.info(format, *args)
+        pass  # The API tells of each request itself.
 
 
 class _Server(ThreadedHTTPServer):
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(pretty=True)
 
     from app import app  # noqa: PLC0415 - after the logging, and only where it is served
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from chalice.app import Blueprint, MultiDict, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from chalicelib import trace
+from chalicelib.api.caller import caller_id
 from chalicelib.api.door import admit, challenge
 from chalicelib.errors import (
     InternalError,
@@ -32,6 +35,7 @@ from chalicelib.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.logs import set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +56,6 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _request: ContextVar[Request] = ContextVar("request")
-_request_id: ContextVar[str] = ContextVar("request_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +177,10 @@ def _serve(
         answer = view(*parsed, **values)
     except PublisherError as error:
         if error.status >= 500:
-            logger.exception("request %s failed", request_id())
+            logger.exception("a request failed")
         return problem(error)
     except Exception:
-        logger.exception("request %s failed", request_id())
+        logger.exception("a request failed")
         return problem(InternalError("The request failed for a reason that we did not foresee."))
     return answer if isinstance(answer, Response) else respond(answer)
 
@@ -221,7 +224,7 @@ def problem_document(error: PublisherError) -> dict[str, Any]:
 
 def request_id() -> str:
     """The id of the current request: the caller's own where it sent a usable one."""
-    return _request_id.get("")
+    return trace.request_id() or ""
 
 
 def edge(operations: list[Operation]) -> Middleware:
@@ -231,9 +234,30 @@ def edge(operations: list[Operation]) -> Middleware:
     declared = {(operation.path, operation.method): operation for operation in operations}
 
     def middleware(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        set_up()
         given = request.headers.get("x-request-id", "")
         _request.set(request)
-        _request_id.set(given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
+        own = {
+            "request_id": given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()),
+            "invocation": getattr(request.lambda_context, "aws_request_id", None),
+        }
+        with trace.bound(**own):
+            started = time.monotonic()
+            response = answered(request, get_response)
+            told = {
+                "method": request.method,
+                "route": request.context["resourcePath"],
+                "status": response.status_code,
+                "duration_ms": round((time.monotonic() - started) * 1000),
+                "key_id": caller_id(),
+            }
+            logger.info("a request was answered", extra=told)
+            response.headers["X-Request-Id"] = request_id()
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def answered(request: Request, get_response: Callable[[Request], Response]) -> Response:
         headers: dict[str, str] = {}
         try:
             if operation := declared.get((request.context["resourcePath"], request.method)):
@@ -244,7 +268,7 @@ def edge(operations: list[Operation]) -> Middleware:
         except PublisherError as error:
             response = problem(error)
         except Exception:
-            logger.exception("request %s failed", request_id())
+            logger.exception("a request failed")
             response = problem(InternalError("The request failed for a reason that we did not foresee."))
         media_type = response.headers.get("Content-Type", "")
         if response.status_code >= 400 and media_type != "application/problem+json":
@@ -252,9 +276,6 @@ def edge(operations: list[Operation]) -> Middleware:
         if response.status_code == 405:
             response.headers["Allow"] = _allowed(operations, request)
         response.headers.update(headers)
-        response.headers["X-Request-Id"] = request_id()
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     return middleware

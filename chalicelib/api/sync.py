@@ -103,7 +103,7 @@ def take_notification(body: Notification) -> NotificationTaken:
     headers, raw = signed_request()
     _verify(headers, raw)
     group_ids = changed_ids(body.root)
-    logger.info("a notification of %d articles: %s", len(group_ids), ", ".join(group_ids[:20]))
+    logger.info("a notification of articles", extra={"count": len(group_ids), "group_id": group_ids[:20]})
     if group_ids:
         requested = request_refresh(wiring.article_index(), wiring.channels(), group_ids)
         if not requested.waiting:

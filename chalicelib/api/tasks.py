@@ -201,6 +201,7 @@ def _task_answer(task: Task) -> TaskAnswer:
         allowed=list(task.actions),
         attempts=task.epoch,
         cost=CostAnswer(**asdict(task.cost)) if task.cost else None,
+        request_id=task.request_id,
         held=Held(**task.held) if task.held and task.state is State.SCHEDULED else None,
         verification=(
             Verification(**task.verification)

@@ -78,7 +78,7 @@ class RateLimiter:
         try:
             item = Table(self.client, self.table, "id").update(f"{key_id}#{budget}#{window}", update)
         except (ClientError, BotoCoreError):
-            logger.warning("a request of key %s could not be counted", key_id, exc_info=True)
+            logger.warning("a request could not be counted", extra={"key_id": key_id}, exc_info=True)
             return Usage(budget, quota, None, reset)
         usage = Usage(budget, quota, item["requests"], reset)
         if usage.exceeded:

@@ -183,7 +183,7 @@ class KeyStore:
         try:
             self._table.update(key.id, update)
         except (ClientError, BotoCoreError, ConditionFailed):  # It fails nobody's request.
-            logger.warning("the use of key %s could not be noted", key.id, exc_info=True)
+            logger.warning("the use of a key could not be noted", extra={"key_id": key.id}, exc_info=True)
 
 
 def _new_key(
