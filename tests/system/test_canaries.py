@@ -177,8 +177,8 @@ def ran_through(
     media = f"{system.douyin_origin}/media/demo.mp4"
 
     wrong = {"Authorization": f"Bearer sp_live_{'0' * 16}_{WRONG_KEY}"}
-    for given in (wrong, {"Authorization": f"Basic {WRONG_KEY}"}):
-        assert api.get("/api/v1/accounts", headers=given).status_code == 401
+    for headers in (wrong, {"Authorization": f"Basic {WRONG_KEY}"}):
+        assert api.get("/api/v1/accounts", headers=headers).status_code == 401
     upload = {"file_name": "x.png", "content_type": "image/png", "size": 1, "sha256": "0" * 64}
     opened = api.post("/api/v1/uploads", upload)
     # In its answer the signature is meant to be; from here on it stands nowhere.
