@@ -13,8 +13,8 @@ from tests.conftest import TEMPLATE
 
 RESPONSES: dict[str, Any] = TEMPLATE["Resources"]["RestAPI"]["Properties"]["GatewayResponses"]
 
-# API Gateway developer guide, gateway response types: those that a REST API can meet that has neither authorizers
-# nor models nor API keys of the gateway's own.
+# API Gateway developer guide, gateway response types: those that a REST API can meet without authorizers,
+# models and API keys of the gateway.
 MET = {
     "MISSING_AUTHENTICATION_TOKEN": 404,
     "INVALID_SIGNATURE": 404,
