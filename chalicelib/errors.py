@@ -6,21 +6,28 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── ValidationFailed            request.invalid          422
     │   ├── MalformedRequest            request.malformed        400
     │   ├── Unauthorized                auth.required            401
+    │   │   └── KeyInvalid              auth.key_invalid         401
     │   ├── NotificationRefused         sync.notification_refused 401
     │   ├── Forbidden                   auth.forbidden           403
+    │   │   └── ScopeMissing            auth.scope_missing       403
     │   ├── RouteNotFound               request.route_not_found  404
     │   ├── MethodNotAllowed            request.method_not_allowed 405
     │   ├── PayloadTooLarge             request.too_large        413
     │   ├── UriTooLong                  request.uri_too_long     414
     │   ├── UnsupportedMediaType        request.unsupported_media_type 415
-    │   └── TooManyRequests             request.rate_limited     429
+    │   ├── TooManyRequests             request.rate_limited     429
+    │   ├── IdempotencyKeyInvalid                  idempotency.key_invalid  400
+    │   ├── IdempotencyKeyReused                   idempotency.key_reused   422
+    │   └── AnswerShownOnce             idempotency.shown_once   409
     ├── NotFound                        *.not_found              404
-    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
+    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound · KeyNotFound
     │   ├── ArticleNotFound · NotificationsOff
     │   └── ArticleWithdrawn            article.withdrawn        410
     ├── StateConflict                   task.state_conflict      409
     │   ├── LoginRequired               account.login_required   409
     │   ├── LoginConflict               login.state_conflict     409
+    │   ├── RequestInProgress (retryable) idempotency.in_progress 409
+    │   ├── KeyConflict                 key.state_conflict       409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
     ├── MediaError                      media.*                  422
     │   ├── MediaUnreachable (retryable)
@@ -43,6 +50,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · DeadLetter
     │   ├── ScheduleTooNear (retryable)
     │   ├── ReviewRejected · Canceled
+    │   └── DuplicateContent            publish.duplicate_content 409
     ├── SyncError                       sync.*                   502
     │   ├── UpstreamError
     │   │   ├── UpstreamThrottled (retryable) · UpstreamUnavailable (retryable)
@@ -51,9 +59,11 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     └── InternalError                   internal.error           500
         ├── BrowserFailed (retryable)   internal.browser         500
         ├── CloudFailed (retryable)     internal.cloud           500
+        ├── Unavailable (retryable)     internal.unavailable     503
         ├── LoginNotStarted (retryable) login.dead_letter        500
         ├── LoginWorkerLost (retryable) login.worker_lost        500
         ├── EventNotTaken (retryable)   internal.event           500
+        ├── GatewayTimeout              internal.timeout         504
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -67,7 +77,8 @@ class PublisherError(Exception):
 
     `code` is stable and machine-readable, `title` (and `title_zh`) the same for every occurrence, `detail` what
     happened this time, `next_step` what the reader can do. `retryable` says whether the same request,
-    unchanged, may succeed later. `context` holds extra JSON-safe members of the problem document.
+    unchanged, may succeed later. `context` holds what goes with this time, JSON-safe: `errors`, `retry_after`
+    in seconds, and whatever `members` names, which stands in the problem document.
     """
 
     code: ClassVar[str] = "internal.error"
@@ -76,6 +87,7 @@ class PublisherError(Exception):
     title: ClassVar[str] = "Something failed on our side"
     title_zh: ClassVar[str] = "服务内部错误"
     next_step: ClassVar[str] = "Try again. If it fails again, report the request_id."
+    members: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, detail: str = "", **context: Any) -> None:
         super().__init__(detail or self.title)
@@ -145,6 +157,13 @@ class Unauthorized(RequestError):
     next_step = "Send a valid key as `Authorization: Bearer …`."
 
 
+class KeyInvalid(Unauthorized):
+    code = "auth.key_invalid"
+    title = "The API key is not valid"
+    title_zh = "API 密钥无效"
+    next_step = "Send a key that is live, whole: sp_live_<id>_<secret>."
+
+
 class NotificationRefused(RequestError):
     code = "sync.notification_refused"
     status = 401
@@ -159,6 +178,15 @@ class Forbidden(RequestError):
     title = "This caller may not do that"
     title_zh = "没有操作权限"
     next_step = "Use a caller that is allowed to, or ask for the permission."
+
+
+class ScopeMissing(Forbidden):
+    """`context["scopes"]`: what the caller would need."""
+
+    code = "auth.scope_missing"
+    title = "The API key does not have the scope that this needs"
+    title_zh = "API 密钥缺少所需权限"
+    next_step = "Use a key that has the scope; a key with keys:admin can make one, if it has the scope itself."
 
 
 class RouteNotFound(RequestError):
@@ -210,6 +238,33 @@ class TooManyRequests(RequestError):
     next_step = "Wait as long as Retry-After says, then send the request again."
 
 
+class IdempotencyKeyInvalid(RequestError):
+    code = "idempotency.key_invalid"
+    title = "The Idempotency-Key cannot be used"
+    title_zh = "Idempotency-Key 格式有误"
+    next_step = (
+        "Send 1 to 255 printable ASCII characters, such as a UUID, and the same ones with each repetition."
+    )
+
+
+class IdempotencyKeyReused(RequestError):
+    code = "idempotency.key_reused"
+    status = 422
+    title = "The Idempotency-Key was used for another request"
+    title_zh = "Idempotency-Key 已用于其他请求"
+    next_step = "Send the request with a new Idempotency-Key, or repeat the first one exactly."
+
+
+class AnswerShownOnce(RequestError):
+    """What the request made exists; its answer held a secret, and secrets are shown once."""
+
+    code = "idempotency.shown_once"
+    status = 409
+    title = "The request was carried out, and its answer is not shown again"
+    title_zh = "请求已执行，其结果不再重复显示"
+    next_step = "If the first answer was lost, delete or rotate what was made, and send a new Idempotency-Key."
+
+
 class NotFound(PublisherError):
     code = "not_found"
     status = 404
@@ -244,6 +299,13 @@ class ChannelNotFound(NotFound):
     title = "There is no such channel"
     title_zh = "内容渠道不存在"
     next_step = "Use one of the channels that GET /api/v1/sync lists."
+
+
+class KeyNotFound(NotFound):
+    code = "key.not_found"
+    title = "There is no such key"
+    title_zh = "API 密钥不存在"
+    next_step = "List the keys with GET /api/v1/keys."
 
 
 class ArticleNotFound(NotFound):
@@ -288,6 +350,21 @@ class LoginConflict(StateConflict):
     title = "The login is in a state that does not allow this"
     title_zh = "登录流程当前状态不允许此操作"
     next_step = "Look at the login with GET /api/v1/accounts/login/{login_id}."
+
+
+class RequestInProgress(StateConflict):
+    code = "idempotency.in_progress"
+    retryable = True
+    title = "A request with this Idempotency-Key is being carried out"
+    title_zh = "使用该 Idempotency-Key 的请求正在处理中"
+    next_step = "Wait as long as Retry-After says, then send the same request again."
+
+
+class KeyConflict(StateConflict):
+    code = "key.state_conflict"
+    title = "The key is in a state that does not allow this"
+    title_zh = "API 密钥当前状态不允许此操作"
+    next_step = "Look at the key with GET /api/v1/keys/{key_id}."
 
 
 class Fenced(StateConflict):
@@ -691,6 +768,17 @@ class ReviewRejected(PublishError):
     next_step = "Nothing was published. Submit a new task with the changes."
 
 
+class DuplicateContent(PublishError):
+    """`context["existing_task_id"]` names the task that publishes it, or has."""
+
+    code = "publish.duplicate_content"
+    status = 409
+    title = "The account is given the same work a second time"
+    title_zh = "同一账号重复提交了相同作品"
+    next_step = "Look at existing_task_id. If it should be published twice, send allow_duplicate: true."
+    members = ("existing_task_id",)
+
+
 # Sync
 
 
@@ -784,6 +872,17 @@ class CloudFailed(InternalError):
     next_step = "Try again. If it fails again, compare the function's rights with the service that is named."
 
 
+class Unavailable(InternalError):
+    """A service of the cloud did not answer, or was too busy. Whether the request took effect is not known."""
+
+    code = "internal.unavailable"
+    status = 503
+    retryable = True
+    title = "A service that we need does not answer just now"
+    title_zh = "依赖的服务暂时不可用"
+    next_step = "Send the same request again after Retry-After, with the same Idempotency-Key if it had one."
+
+
 class LoginNotStarted(InternalError):
     code = "login.dead_letter"
     retryable = True
@@ -806,6 +905,16 @@ class EventNotTaken(InternalError):
     title = "An event could not be put on the event bus"
     title_zh = "事件投递失败"
     next_step = "Nothing: it is sent again within minutes. Check EVENT_BUS if it persists."
+
+
+class GatewayTimeout(InternalError):
+    """Told by API Gateway itself, from the template: the function had not answered by then."""
+
+    code = "internal.timeout"
+    status = 504
+    title = "The answer took too long"
+    title_zh = "请求处理超时"
+    next_step = "Look whether it took effect before you send it again."
 
 
 class ConfigurationError(InternalError):

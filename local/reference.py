@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.api.catalog import answered_by, errors_by_area
 from chalicelib.api.meta import operations
+from chalicelib.errors import AnswerShownOnce
 
 if TYPE_CHECKING:
     from chalicelib.api.edge import Operation
@@ -37,10 +38,10 @@ _ERRORS = """## {area}
 _AGAIN = """## What is safe to send twice
 
 Where a connection breaks, nobody can tell whether the request has arrived. Every `GET` may be sent again. What
-the others do the second time:
+the others do the second time, and what they do with the same `Idempotency-Key` within 24 hours:
 
-| route | operation | sent twice |
-|---|---|---|"""
+| route | operation | sent twice | with the same key |
+|---|---|---|---|"""
 
 
 def errors_page(declared: list[Operation]) -> str:
@@ -67,7 +68,10 @@ def _error(error: type[PublisherError], declared: list[Operation]) -> str:
 
 
 def _again(operation: Operation) -> str:
-    return f"| `{operation.method} {operation.path}` | `{operation.name}` | {operation.again} |"
+    keyed = "takes no key"
+    if operation.keyed:
+        keyed = f"409 `{AnswerShownOnce.code}`" if operation.shown_once else "the first answer again"
+    return f"| `{operation.method} {operation.path}` | `{operation.name}` | {operation.again} | {keyed} |"
 
 
 def main() -> int:

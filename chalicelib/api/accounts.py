@@ -24,6 +24,7 @@ from chalicelib.errors import (
     AccountNotFound,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ _OF_AN_ACCOUNT = tuple(
 )
 
 
-@routes.operation(
-    "GET",
-    "/api/v1/accounts",
-    answer=AccountList,
-)
+@routes.operation("GET", "/api/v1/accounts", scope=Scope.ACCOUNTS_READ, answer=AccountList)
 def list_accounts() -> AccountList:
     """List all registered accounts."""
     return AccountList(data=[account_answer(account) for account in wiring.account_store().list()])
@@ -65,6 +62,7 @@ def list_accounts() -> AccountList:
 @routes.operation(
     "GET",
     "/api/v1/accounts/{account_name}",
+    scope=Scope.ACCOUNTS_READ,
     answer=AccountAnswer,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
@@ -78,6 +76,7 @@ def get_account(account_name: str) -> AccountAnswer:
 @routes.operation(
     "PATCH",
     "/api/v1/accounts/{account_name}",
+    scope=Scope.ACCOUNTS_WRITE,
     request=AccountPatch,
     answer=AccountAnswer,
     errors=(ValidationFailed, AccountNotFound),
@@ -96,6 +95,7 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
 @routes.operation(
     "POST",
     "/api/v1/accounts/{account_name}/check",
+    scope=Scope.ACCOUNTS_WRITE,
     answer=AccountAnswer,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
@@ -120,6 +120,7 @@ def check_account(account_name: str) -> Response:
 @routes.operation(
     "DELETE",
     "/api/v1/accounts/{account_name}",
+    scope=Scope.ACCOUNTS_WRITE,
     answer=DeletedAccount,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),

@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import (
+    AnswerShownOnce,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
     InternalError,
+    KeyInvalid,
     MalformedRequest,
     PayloadTooLarge,
+    RequestInProgress,
+    ScopeMissing,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
     UriTooLong,
     ValidationFailed,
     errors_by_code,
 )
+from chalicelib.keys.scopes import PUBLIC
 
 if TYPE_CHECKING:
     from chalicelib.api.edge import Operation
@@ -24,11 +34,17 @@ def possible_errors(operation: Operation) -> list[type[PublisherError]]:
     edge: list[type[PublisherError]] = []
     if operation.answer is not None:
         edge += [ValidationFailed, UriTooLong]
+    if operation.scope is not PUBLIC:
+        edge += [Unauthorized, KeyInvalid, ScopeMissing, TooManyRequests]
+    if operation.keyed:
+        edge += [IdempotencyKeyInvalid, RequestInProgress, IdempotencyKeyReused]
+    if operation.shown_once:
+        edge += [AnswerShownOnce]
     if operation.request is not None:
         edge += [MalformedRequest, PayloadTooLarge, UnsupportedMediaType]
     elif operation.method != "GET":
         edge += [MalformedRequest]
-    return list(dict.fromkeys((*operation.errors, *edge, InternalError)))
+    return list(dict.fromkeys((*operation.errors, *edge, InternalError, Unavailable)))
 
 
 def errors_by_area() -> dict[str, list[type[PublisherError]]]:

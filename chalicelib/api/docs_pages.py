@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
+# Headers that the introduction names.
+_EVERYWHERE = {"X-Request-Id", "Content-Language", "RateLimit", "RateLimit-Policy"}
 # A longer pattern is for programs; the description says it to people.
 _MAX_LIMIT = 30
 
@@ -87,7 +89,8 @@ def _introduction(document: Schema) -> str:
     return f"""<h1>{escape(info["title"])} API {escape(info["version"])}</h1>
 <p class='muted'>{escape(info["summary"])}</p>
 <p>JSON in UTF-8 in both directions. Unknown fields and parameters are refused, so that no wish is dropped
-silently. Instants are RFC 3339 in UTC. Every answer has an <code>X-Request-Id</code>. The same for programs:
+silently. Instants are RFC 3339 in UTC. Every answer has an <code>X-Request-Id</code>, and
+with a key <code>RateLimit</code> and <code>RateLimit-Policy</code>. The same for programs:
 <a href='openapi.json'>OpenAPI 3.1</a>.</p>
 <p>Every failure, whatever its status, is one problem document, such as this one; <a href='docs/errors'>all of
 them</a>.</p>{_pre(problem)}"""
@@ -142,7 +145,7 @@ def _curl(method: str, path: str, operation: Schema, document: Schema, origin: s
 
 def _answer(status: str, response: Schema, document: Schema) -> str:
     schemas = document["components"]["schemas"]
-    headers = [name for name in response.get("headers", ()) if name not in {"X-Request-Id", "Content-Language"}]
+    headers = [name for name in response.get("headers", ()) if name not in _EVERYWHERE]
     if int(status) >= 400:
         codes = response["content"]["application/problem+json"]["examples"]
         told = ", ".join(
@@ -154,7 +157,7 @@ def _answer(status: str, response: Schema, document: Schema) -> str:
     parts = [f"<p><code>{status}</code> {_text(response['description'])}"]
     if headers:
         parts.append(f" · headers {', '.join(f'<code>{escape(name)}</code>' for name in headers)}")
-    content = response["content"].get("application/json", {})
+    content = response.get("content", {}).get("application/json", {})
     if "schema" in content:
         name = _name(content["schema"])
         parts.append(f" · <a href='#schema-{name}'>{name}</a></p>")

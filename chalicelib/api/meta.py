@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api import accounts, articles, evidence, logins, sessions, sync, tasks, uploads
+from chalicelib.api import accounts, articles, evidence, keys, logins, sessions, sync, tasks, uploads
 from chalicelib.api.edge import Operation, Routes, own_address
 from chalicelib.api.models import Health
+from chalicelib.keys.scopes import PUBLIC
 
 if TYPE_CHECKING:
     from typing import Any
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
 routes = Routes(__name__, "meta")
 
 
-@routes.operation("GET", "/healthz", answer=Health)
+@routes.operation("GET", "/healthz", scope=PUBLIC, answer=Health)
 def healthz() -> Health:
     """Tell whether the process answers."""
     return Health(status="ok")
 
 
-@routes.operation("GET", "/openapi.json", answer=None)
+@routes.operation("GET", "/openapi.json", scope=PUBLIC, answer=None)
 def openapi() -> Response:
     """Get this contract as an OpenAPI 3.1 document."""
     return Response(json.dumps(_document(), ensure_ascii=False), headers={"Content-Type": "application/json"})
 
 
-@routes.operation("GET", "/docs", answer=None, media_type="text/html")
+@routes.operation("GET", "/docs", scope=PUBLIC, answer=None, media_type="text/html")
 def docs() -> Response:
     """Read this contract as a page."""
     from chalicelib.api import docs_pages, pages  # noqa: PLC0415 - few ask; every cold start would pay for it
@@ -39,7 +40,7 @@ def docs() -> Response:
     return pages.html(body, title="Social Publisher API", wide=True)
 
 
-@routes.operation("GET", "/docs/errors", answer=None, media_type="text/html")
+@routes.operation("GET", "/docs/errors", scope=PUBLIC, answer=None, media_type="text/html")
 def error_docs() -> Response:
     """Read what every error means, and what to do.
 
@@ -50,7 +51,7 @@ def error_docs() -> Response:
     return pages.html(docs_pages.errors_page(operations()), title="Errors of the Social Publisher API")
 
 
-@routes.operation("GET", "/", answer=None, media_type="text/html")
+@routes.operation("GET", "/", scope=PUBLIC, answer=None, media_type="text/html")
 def front_page() -> Response:
     """Open the front page."""
     from chalicelib.api import pages  # noqa: PLC0415
@@ -60,7 +61,7 @@ def front_page() -> Response:
 
 def operations() -> list[Operation]:
     """Every operation of the API, in the order in which a reader wants them."""
-    resources = (tasks, evidence, uploads, accounts, sessions, logins, articles, sync)
+    resources = (tasks, evidence, uploads, accounts, sessions, logins, articles, sync, keys)
     return [operation for resource in resources for operation in resource.routes.operations] + routes.operations
 
 

@@ -372,6 +372,15 @@ class PublishRequest(RequestModel):
             description="Fill the form, then wait for POST /api/v1/tasks/{task_id}/approve or /reject.",
         ),
     ]
+    allow_duplicate: Annotated[
+        bool,
+        Field(
+            default=False,
+            description="Take the work although the account was given the same video with the same title "
+            "within 24 hours.",
+            examples=[False],
+        ),
+    ]
 
     @field_validator("claim_place", "claim_date")
     @classmethod
@@ -419,6 +428,9 @@ class TimelineEntry(AnswerModel):
         default=None,
         description="The name of the step's picture in GET /api/v1/tasks/{task_id}/evidence.",
         examples=["fill.jpg"],
+    )
+    request_id: str | None = Field(
+        default=None, description="Of the request that did it, where one did.", examples=["req-7f3a"]
     )
 
 
@@ -506,6 +518,10 @@ class TaskAnswer(AnswerModel):
     )
     verification: Verification | None = Field(
         description="Where the task is `needs_verification`.", examples=[None]
+    )
+    request_id: str | None = Field(
+        description="Of the request that submitted the task or decided about it last; logs and events have it.",
+        examples=["req-7f3a"],
     )
 
 
@@ -870,6 +886,57 @@ Instant = Annotated[
 ]
 
 
+class WaitQuery(QueryModel):
+    wait: Annotated[
+        int,
+        Field(
+            default=0,
+            ge=0,
+            le=20,
+            description="Seconds to wait for a change: against If-None-Match, or else against now.",
+        ),
+    ]
+
+
+class TasksQuery(QueryModel):
+    account_name: Annotated[str | None, Field(default=None, max_length=64, description="Of this account.")]
+    status: Annotated[Status | None, Field(default=None, description="The contract's word.")]
+    state: Annotated[State | None, Field(default=None, description="In this state (docs/task.md).")]
+    created_from: Annotated[
+        Instant | None, Field(default=None, description="RFC 3339, with an offset (`+` is `%2B` in a URL).")
+    ]
+    created_to: Annotated[Instant | None, Field(default=None, description="Not included.")]
+    limit: Annotated[int, Field(default=50, ge=1, le=100, description="At most so many on a page.")]
+    cursor: Annotated[
+        str | None,
+        Field(default=None, max_length=1000, description="next_cursor of the page before, same filters."),
+    ]
+
+
+class TaskSummary(AnswerModel):
+    """What a list shows of a task; GET /api/v1/tasks/{task_id} has the rest."""
+
+    id: str = Field(description="The task.", examples=[TASK])
+    status: Status = Field(description="The contract's word for state.", examples=["success"])
+    state: State = Field(description="Where the task stands (docs/task.md).", examples=["published"])
+    account_name: str = Field(description="The account that publishes.", examples=["default_user"])
+    title: str = Field(description="The work's title.", examples=["周末城市漫步：从外滩走到苏州河"])
+    created_at: Timestamp = Field(description="When it was submitted.")
+    publish_at: Timestamp | None = Field(description="The instant that schedule_time means, in UTC.")
+    result: dict[str, Any] | None = Field(
+        description="The work, once it is published: item_id and url.",
+        examples=[{"item_id": WORK, "url": f"https://www.douyin.com/video/{WORK}"}],
+    )
+    error: ErrorInfo | None = Field(description="Why it failed.", examples=[None])
+
+
+class TaskPage(AnswerModel):
+    data: list[TaskSummary] = Field(description="The newest first.")
+    next_cursor: str | None = Field(
+        description="Where the next page starts; null at the end of the list.", examples=[None]
+    )
+
+
 class ArticlesQuery(QueryModel):
     channel: Annotated[
         Channel | None, Field(default=None, description="A channel; needed where there are several.")
@@ -1135,3 +1202,8 @@ class Problem(AnswerModel):
     )
     request_id: str = Field(description="Also in X-Request-Id, and in our logs.", examples=["req-7f3a"])
     errors: list[FieldError] = Field(description="The fields that are wrong, where it is about fields.")
+    existing_task_id: str | None = Field(
+        default=None,
+        description="Only with `publish.duplicate_content`: the task that the work has.",
+        examples=[None],
+    )

@@ -9,8 +9,10 @@ from pydantic.json_schema import models_json_schema
 
 from chalicelib.api.catalog import answered_by, possible_errors
 from chalicelib.api.examples import example_of
+from chalicelib.api.idempotency import PATTERN
 from chalicelib.api.models import Problem
 from chalicelib.errors import errors_by_code
+from chalicelib.keys.scopes import PUBLIC
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -27,9 +29,35 @@ TAGS = {
     "logins": "Logging an account in by a QR code.",
     "articles": "The synced content.",
     "sync": "The content sync itself.",
+    "keys": "Who may call the API.",
     "meta": "The API about itself.",
 }
 
+_SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "sp_live_<id>_<secret>",
+        "description": "An API key. Each operation names the scope that the key needs.",
+    }
+}
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A string of your own, in double quotes (they may be left out): 1 to 255 printable ASCII "
+    "characters, such as a UUID. A repetition within 24 hours has no second effect: it gets the first answer "
+    "again, with `Idempotent-Replayed: true`.",
+    "schema": {"type": "string", "pattern": PATTERN},
+    "example": '"5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e"',
+}
+_IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the answer that you have: 304 where there is nothing new.",
+    "schema": {"type": "string"},
+}
 _SCHEMA = "#/components/schemas/{model}"
 _HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {
@@ -52,11 +80,44 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "example": "/api/v1/tasks/0d8f7c9e-6a43-4b0e-9c52-7c1f3f6a2b11",
     },
     "Retry-After": {
-        "description": "Seconds to wait before looking.",
-        "required": True,
+        "description": "Seconds to wait before asking again, where that makes sense.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 2,
     },
+    "ETag": {
+        "description": "The tag of what is shown, for If-None-Match.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": '"9f86d081884c7d659a2feaa0c55ad015"',
+    },
+    "Idempotent-Replayed": {
+        "description": "`true`, where this is the answer to an earlier request with the same Idempotency-Key.",
+        "schema": {"const": "true"},
+        "example": "true",
+    },
+    "RateLimit": {
+        "description": "What is left of the key's budget, and for how many seconds "
+        "(draft-ietf-httpapi-ratelimit-headers); with a key only.",
+        "schema": {"type": "string"},
+        "example": '"reads";r=598;t=42',
+    },
+    "RateLimit-Policy": {
+        "description": "The budget itself; with a key only.",
+        "schema": {"type": "string"},
+        "example": '"reads";q=600;w=60',
+    },
+    "WWW-Authenticate": {
+        "description": "What is wrong with the key (RFC 6750).",
+        "schema": {"type": "string"},
+        "example": "Bearer",
+    },
+}
+
+_HEADERS_OF_STATUS = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
 }
 
 
@@ -82,6 +143,7 @@ def document(operations: list[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "securitySchemes": _SECURITY_SCHEMES,
             "headers": _HEADERS,
             "examples": {
                 code: {"summary": error.title, "value": _problem(error, schemas)}
@@ -98,6 +160,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": _responses(operation, schemas),
+        "security": [] if operation.scope is PUBLIC else [{"apiKey": [str(operation.scope)]}],
     }
     again = "" if operation.method == "GET" else f"Sent twice: {operation.again}"
     if description := f"{operation.description} {again}".strip():
@@ -115,6 +178,10 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     ]
     if operation.query:
         parameters += _query(operation.query)
+    if operation.keyed:
+        parameters.append(_IDEMPOTENCY_KEY)
+    if operation.method == "GET" and operation.answer:
+        parameters.append(_IF_NONE_MATCH)
     if parameters:
         described["parameters"] = parameters
     if operation.request:
@@ -126,7 +193,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template=_SCHEMA)
     return [
         {
             "name": name,
@@ -157,7 +224,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     for status, description in operation.statuses.items():
         response: dict[str, Any] = {
             "description": description,
-            "headers": _headers("X-Request-Id", *operation.headers.get(status, ())),
+            "headers": _headers(*_usual_headers(operation), *operation.headers.get(status, ())),
         }
         if operation.answer:
             response["content"] = _json(operation.answer, schemas)
@@ -166,6 +233,11 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         if operation.links:
             response["links"] = {_link_name(link): _link(link) for link in operation.links}
         responses[str(status)] = response
+    if operation.method == "GET" and operation.answer:
+        responses["304"] = {
+            "description": "What you have is as it is now",
+            "headers": _headers(*_usual_headers(operation)),
+        }
     by_status: dict[int, list[type[PublisherError]]] = {}
     for error in possible_errors(operation):
         by_status.setdefault(error.status, []).append(error)
@@ -173,7 +245,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         listed = "\n".join(f"- `{error.code}`: {error.title}" for error in errors)
         responses[str(status)] = {
             "description": f"{HTTPStatus(status).phrase}\n\n{listed}",
-            "headers": _headers("X-Request-Id", "Content-Language"),
+            "headers": _headers("X-Request-Id", "Content-Language", *_HEADERS_OF_STATUS.get(status, ())),
             "content": {
                 "application/problem+json": {
                     "schema": {"$ref": _SCHEMA.format(model="Problem")},
@@ -184,6 +256,17 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
             },
         }
     return responses
+
+
+def _usual_headers(operation: Operation) -> list[str]:
+    names = ["X-Request-Id"]
+    if operation.method == "GET" and operation.answer:
+        names.append("ETag")
+    if operation.keyed:
+        names.append("Idempotent-Replayed")
+    if operation.scope is not PUBLIC:
+        names += ["RateLimit", "RateLimit-Policy"]
+    return names
 
 
 def _headers(*names: str) -> dict[str, Any]:

@@ -73,12 +73,20 @@ async def _refuse(send: Send) -> None:
     await send({"type": "http.response.body", "body": _NOT_SAVED})
 
 
-async def serve(port: int, data: Path, *, exit_on_stdin_eof: bool = False) -> None:
-    """Serves on loopback until SIGTERM, SIGINT or, if asked for, the end of stdin; then saves once more.
+async def serve(
+    port: int,
+    data: Path,
+    *,
+    auth: bool = False,
+    exit_on_stdin_eof: bool = False,
+    keep_nothing: bool = False,
+) -> None:
+    """Serves on loopback until SIGTERM, SIGINT or, if asked for, the end of stdin; then saves once more. Where
+    nothing is to be kept, nothing is saved: a save writes all that there is.
 
     Raises OSError where the port is taken, StateUnreadable where the state on disk cannot be read.
     """
-    services.configure(data)
+    services.configure(data, auth=auth)
     # Kept until the process ends. The emulator of a run that was killed may still be saving its state.
     lock = await asyncio.to_thread(_lock, data / "emulator.lock")
     store = SnapshotStore(data / "services")
@@ -111,10 +119,12 @@ async def serve(port: int, data: Path, *, exit_on_stdin_eof: bool = False) -> No
     config.loglevel = "WARNING"
     config.accesslog = None
     committing = asyncio.create_task(committer.run())
-    announcing = _Announcing(DurableApplication(application, committer), address)
+    served = application if keep_nothing else DurableApplication(application, committer)
+    announcing = _Announcing(served, address)
     try:
         await hypercorn_serve(announcing, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
-        await committer.commit(None)
+        if not keep_nothing:
+            await committer.commit(None)
     finally:
         committing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -141,7 +151,7 @@ def _lock(path: Path) -> IO[bytes]:
 class _Announcing:
     """Says `ready <address>` on stdout once the application has started; the port listens before that."""
 
-    def __init__(self, application: DurableApplication, address: str) -> None:
+    def __init__(self, application: Any, address: str) -> None:
         self._application = application
         self._address = address
 
