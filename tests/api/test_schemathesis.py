@@ -17,11 +17,13 @@ import pytest
 
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
+from chalicelib.keys.scopes import Scope
+from chalicelib.keys.store import KeyStore
 from chalicelib.publishing.store import TaskStore
 from local.emulator import client_environment
 from local.template import API_HANDLER
 from tests.api.workers import Workers
-from tests.conftest import running_api
+from tests.conftest import ROOT, running_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.system, pytest.mark.timeout(int(os.environ.get("FUZZ_TIMEOUT", "600")))]
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = "tests.api.schemathesis_hooks"
 # Much of what a sequence asks for does not change while one waits.
 AT_ONCE = "\n[parameters]\nwait = 0\n"
 DRAWN = ["--seed", os.environ.get("FUZZ_SEED", "1"), "--generation-database", "none"]
@@ -63,6 +66,9 @@ def live_api(
         "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{functions.server_address[1]}",
         "VOLC_UTM_SOURCES": CHANNEL,
         "VOLC_CALLBACK_SECRET": "secret-of-the-callback",
+        "API_KEYS": "required",
+        "RATE_LIMIT_READS": "1000000",
+        "RATE_LIMIT_WRITES": "1000000",
     }
     dynamodb = cloud.client("dynamodb")
     workers = Workers(
@@ -77,9 +83,17 @@ def live_api(
         yield api
 
 
-def run(api: Api, folder: Path, phases: list[str], *options: str, config: str = "") -> None:
+@pytest.fixture
+def key(cloud: Cloud) -> str:
+    """A key that may do everything."""
+    store = KeyStore(cloud.client("dynamodb"), cloud.variable("KEYS_TABLE"))
+    return store.create("schemathesis", Scope, expires_at=None, created_by="a test").token
+
+
+def run(api: Api, key: str, folder: Path, phases: list[str], *options: str, config: str = "") -> None:
     written = folder / "schemathesis.toml"
-    written.write_text(CONFIG.read_text(encoding="utf-8") + config, encoding="utf-8")
+    auth = f'\n[auth.openapi.apiKey]\nbearer = "{key}"\n'
+    written.write_text(CONFIG.read_text(encoding="utf-8") + auth + config, encoding="utf-8")
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(written), "--no-color", "run"),
         *(f"{api.origin}/openapi.json", "--url", api.origin, "--phases", ",".join(phases)),
@@ -87,7 +101,8 @@ def run(api: Api, folder: Path, phases: list[str], *options: str, config: str = 
         *AMOUNT,
         *options,
     ]
-    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": HOOKS}
+    found = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     print(found.stdout)
 
     assert found.returncode == 0, found.stdout + found.stderr
@@ -95,10 +110,12 @@ def run(api: Api, folder: Path, phases: list[str], *options: str, config: str = 
         assert re.search(rf"✅\s+{phase}", found.stdout, re.IGNORECASE), f"{phase} did not run"
 
 
-def test_no_request_gets_an_answer_that_the_document_does_not_have(live_api: Api, tmp_path: Path) -> None:
-    run(live_api, tmp_path, ["examples", "coverage", "fuzzing"], "--workers", "4")
+def test_no_request_gets_an_answer_that_the_document_does_not_have(
+    live_api: Api, key: str, tmp_path: Path
+) -> None:
+    run(live_api, key, tmp_path, ["examples", "coverage", "fuzzing"], "--workers", "4")
 
 
-def test_no_sequence_of_requests_does(live_api: Api, tmp_path: Path) -> None:
+def test_no_sequence_of_requests_does(live_api: Api, key: str, tmp_path: Path) -> None:
     chosen = [f"--include-operation-id={name}" for name in FLOW]
-    run(live_api, tmp_path, ["stateful"], *chosen, config=AT_ONCE)
+    run(live_api, key, tmp_path, ["stateful"], *chosen, config=AT_ONCE)
