@@ -13,8 +13,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── PayloadTooLarge             request.too_large        413
     │   ├── UnsupportedMediaType        request.unsupported_media_type 415
     │   ├── TooManyRequests             request.rate_limited     429
-    │   ├── KeyInvalid                  idempotency.key_invalid  400
-    │   ├── KeyReused                   idempotency.key_reused   422
+    │   ├── IdempotencyKeyInvalid       idempotency.key_invalid  400
+    │   ├── IdempotencyKeyReused        idempotency.key_reused   422
     │   └── AnswerShownOnce             idempotency.shown_once   409
     ├── NotFound                        *.not_found              404
     │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
@@ -193,7 +193,7 @@ class TooManyRequests(RequestError):
     next_step = "Wait as long as Retry-After says, then send the request again."
 
 
-class KeyInvalid(RequestError):
+class IdempotencyKeyInvalid(RequestError):
     code = "idempotency.key_invalid"
     title = "The Idempotency-Key cannot be used"
     next_step = (
@@ -201,7 +201,7 @@ class KeyInvalid(RequestError):
     )
 
 
-class KeyReused(RequestError):
+class IdempotencyKeyReused(RequestError):
     code = "idempotency.key_reused"
     status = 422
     title = "The Idempotency-Key was used for another request"

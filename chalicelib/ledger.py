@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update
-from chalicelib.errors import KeyReused, RequestInProgress
+from chalicelib.errors import IdempotencyKeyReused, RequestInProgress
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,7 +55,7 @@ class Attempt:
 
 
 class Ledger:
-    """Raises KeyReused where the key came with another content, and RequestInProgress where an attempt is
+    """Raises IdempotencyKeyReused where the key came with another content, and RequestInProgress where an attempt is
     under way.
     """
 
@@ -123,7 +123,7 @@ class Ledger:
 
     def _standing(self, item: Item, keyed: Keyed) -> Answer | None:
         if item["fingerprint"] != keyed.fingerprint:
-            raise KeyReused
+            raise IdempotencyKeyReused
         if "answer" in item:
             kept = item["answer"]
             return Answer(kept["status"], kept["headers"], kept.get("body"))

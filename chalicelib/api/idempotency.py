@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chalice.app import Response
 
 from chalicelib.api import caller, wiring
-from chalicelib.errors import AnswerShownOnce, KeyInvalid, PublisherError
+from chalicelib.errors import AnswerShownOnce, IdempotencyKeyInvalid, PublisherError
 from chalicelib.ledger import Answer, Attempt, Keyed
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ _keyed: ContextVar[Keyed | None] = ContextVar("keyed", default=None)
 
 
 def parse_key(value: str) -> str:
-    """The key that a header holds. Raises KeyInvalid."""
+    """The key that a header holds. Raises IdempotencyKeyInvalid."""
     matched = _HEADER.fullmatch(value.strip())
     if matched is None:
-        raise KeyInvalid(
+        raise IdempotencyKeyInvalid(
             'Idempotency-Key must be one string in double quotes, such as "0d8f7c9e", of 1 to 255 printable '
             "ASCII characters; the quotes may be left out where it has no blank, comma, quote or backslash."
         )
@@ -71,7 +71,7 @@ def carry_out(
 ) -> Response:
     """Has the effect and answers; or, where the request was carried out before, only answers.
 
-    Raises KeyInvalid, KeyReused, RequestInProgress and AnswerShownOnce beside what `effect` raises. What fails
+    Raises IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress and AnswerShownOnce beside what `effect` raises. What fails
     is not kept: it may be tried again with the same key.
     """
     header = request.headers.get("idempotency-key")

@@ -10,9 +10,9 @@ from chalicelib.api.idempotency import PATTERN
 from chalicelib.api.models import Problem
 from chalicelib.errors import (
     AnswerShownOnce,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
     InternalError,
-    KeyInvalid,
-    KeyReused,
     MalformedRequest,
     PayloadTooLarge,
     RequestInProgress,
@@ -31,9 +31,9 @@ VERSION = "1.0.0"
 
 _REF = "#/components/schemas/{model}"
 _BODY_ERRORS = (MalformedRequest, PayloadTooLarge, UnsupportedMediaType)
-_KEY_ERRORS = (KeyInvalid, RequestInProgress, KeyReused)
+_IDEMPOTENCY_ERRORS = (IdempotencyKeyInvalid, RequestInProgress, IdempotencyKeyReused)
 
-_KEY: dict[str, Any] = {
+_IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
@@ -94,7 +94,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.query:
         parameters += _query(operation.query)
     if operation.keyed:
-        parameters.append(_KEY)
+        parameters.append(_IDEMPOTENCY_KEY)
     if operation.method == "GET" and operation.answer:
         parameters.append(_IF_NONE_MATCH)
     if parameters:
@@ -133,10 +133,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
         body_errors = (*body_errors, ValidationFailed)
     if operation.method == "GET" and operation.answer:
         responses["304"] = {"description": "What you have is as it is now"}
-    key_errors: tuple[type[PublisherError], ...] = _KEY_ERRORS if operation.keyed else ()
+    repetition_errors: tuple[type[PublisherError], ...] = _IDEMPOTENCY_ERRORS if operation.keyed else ()
     if operation.shown_once:
-        key_errors = (*key_errors, AnswerShownOnce)
-    for error in (*operation.errors, *body_errors, *key_errors, InternalError, Unavailable):
+        repetition_errors = (*repetition_errors, AnswerShownOnce)
+    for error in (*operation.errors, *body_errors, *repetition_errors, InternalError, Unavailable):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         responses[str(status)] = {

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api.idempotency import parse_key
 from chalicelib.api.meta import operations
-from chalicelib.errors import KeyInvalid, KeyReused, RequestInProgress
+from chalicelib.errors import IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress
 from chalicelib.ledger import KEPT, LEASE, Answer, Attempt, Keyed, Ledger
 from tests.conftest import Api
 from tests.publishing.conftest import HandClock
@@ -42,7 +42,7 @@ def test_every_printable_key_comes_through_as_a_structured_string(key: str) -> N
 def test_a_header_is_a_key_or_refused_and_nothing_else(value: str) -> None:
     try:
         key = parse_key(value)
-    except KeyInvalid:
+    except IdempotencyKeyInvalid:
         return
     assert 1 <= len(key) <= 255
     assert key.isascii()
@@ -58,7 +58,7 @@ def test_a_key_means_the_same_with_and_without_quotes() -> None:
     ["", '""', '"', '"a', 'a"', '"a" b', '"a";p=1', "a b", "a, b", '"a", "b"', "ключ", '"\t"', "x" * 256],
 )
 def test_what_is_no_key_is_refused(value: str) -> None:
-    with pytest.raises(KeyInvalid):
+    with pytest.raises(IdempotencyKeyInvalid):
         parse_key(value)
 
 
@@ -69,7 +69,7 @@ def test_every_post_takes_a_key_or_says_why_it_needs_none() -> None:
         "/api/v1/sync/notifications",
         "/api/v1/uploads",
     }
-    assert all(operation.no_key for operation in posts.values() if not operation.keyed)
+    assert all(operation.unkeyed for operation in posts.values() if not operation.keyed)
     assert [path for path, operation in posts.items() if operation.key_in_transaction] == ["/api/v1/publish"]
 
 
@@ -123,7 +123,7 @@ class TestLedger:
         with pytest.raises(RequestInProgress):
             ledger.begin(keyed)
         clock.advance(seconds=1)
-        with pytest.raises(KeyReused):
+        with pytest.raises(IdempotencyKeyReused):
             ledger.begin(Keyed(keyed.id, "other content"))
 
         again = ledger.begin(keyed)
@@ -149,10 +149,10 @@ class TestLedger:
         other = Keyed(keyed.id, "other content")
         attempt = ledger.begin(keyed)
         assert isinstance(attempt, Attempt)
-        with pytest.raises(KeyReused):
+        with pytest.raises(IdempotencyKeyReused):
             ledger.begin(other)
         ledger.finish(attempt, FIRST)
-        with pytest.raises(KeyReused):
+        with pytest.raises(IdempotencyKeyReused):
             ledger.find(other)
 
     def test_a_key_is_new_again_after_a_day_whether_or_not_its_record_was_deleted(
