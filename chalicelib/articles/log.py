@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, unquote
 
+from chalicelib.articles import health
 from chalicelib.articles.changelog import (
     ObjectBuilder,
     article_key,
@@ -92,11 +93,11 @@ class ChannelLog:
         self._deadline = deadline
         self._rows_per_object = rows_per_object
         self._stored: Stored = load_state(store, channel, name)
+        self._clock = clock
         if self._stored.etag is None:
-            self._stored = replace(
-                self._stored, state=replace(self._stored.state, created_at=to_rfc3339(clock()))
-            )
+            self._change_state(created_at=to_rfc3339(clock()))
         self.cursor = self._stored.state.cursor
+        self._observed_until = self._stored.state.observed_until
         self._builder: ObjectBuilder | None = None
         self._indexer = _Indexer(
             store, channel, index, self.state.indexed_key, lambda: deadline() > RESERVE_SECONDS / 2
@@ -138,6 +139,7 @@ class ChannelLog:
             if not metadata.keys() >= {"cursor-after", "rows"}:
                 raise SyncError(f"{key} stands where the next object belongs, but this sync did not write it.")
             self.cursor = unquote(metadata["cursor-after"])
+            self._observed_until = max(self._observed_until, metadata.get("observed-until", ""))
             self._commit(key, int(metadata["rows"]))
             self.adopted = True
             logger.warning("%s: adopted %s, left behind by run %s", self.channel, key, metadata.get("run-id"))
@@ -152,10 +154,11 @@ class ChannelLog:
     ) -> None:
         """Adds the rows of one answer of the service, and moves the cursor with them if one is given.
 
-        An object is closed at the first answer that brings it to `rows_per_object`, and at midnight UTC.
+        An object is closed at the first answer that brings it to `rows_per_object`, and at midnight UTC. A
+        clock that goes back does not take the log back: what comes after was observed no earlier.
         """
-        # Never an earlier day than the last object's, even if the clock steps back over midnight: leftovers
-        # are found by the order of keys.
+        # So the newest row of an article is its last one, and leftovers are found by the order of keys.
+        observed_at = self._observed_until = max(observed_at, self._observed_until)
         day = max(observed_at[:10], parse_day(self.state.last_key))
         if self._builder is not None and self._builder.day != day:
             self._write()
@@ -175,6 +178,30 @@ class ChannelLog:
             self.cursor = cursor
         if self._builder is not None and self._builder.rows >= self._rows_per_object:
             self._write()
+
+    def restart(self) -> None:
+        """Has the scan go on from the start of the service's window, and notes in the state what is missing.
+
+        What the service had synced before its window, and after the scan was last complete, cannot be had any
+        more. Articles that the log has already come once more; the newest row of each counts, as ever.
+        """
+        now = self._clock()
+        missing = health.missing(self.state, now)
+        self.cursor = ""
+        self._change_state(
+            restarted_at=to_rfc3339(now),
+            gap_from=missing and missing[0],
+            gap_to=missing and missing[1],
+            gap_told=missing is None,
+        )
+        logger.error(
+            "%s (%s): the cursor is no longer good; on from the window's start, missing: %s",
+            self.channel,
+            self.state.name,
+            " to ".join(missing) if missing else "nothing",
+        )
+        # At once: a run that dies now must not leave the gap untold.
+        self._save(self.state)
 
     def flush(self) -> bool:
         """Writes and commits what was added, and waits for the index; whether that holds everything now.
@@ -206,6 +233,7 @@ class ChannelLog:
             "run-id": self._run_id,
             "rows": str(builder.rows),
             "cursor-after": quote(self.cursor, safe=""),
+            "observed-until": self._observed_until,
         }
         try:
             self.store.put_if(
@@ -231,10 +259,15 @@ class ChannelLog:
         self.rows += rows
         self._indexer.submit(key)
 
+    def _change_state(self, **changes: Any) -> None:
+        """What is to be committed next."""
+        self._stored = replace(self._stored, state=replace(self._stored.state, **changes))
+
     def _save(self, state: CursorState, **changes: str | None) -> None:
         state = replace(
             state,
             cursor=self.cursor,
+            observed_until=self._observed_until,
             indexed_key=self._indexer.indexed_key,
             last_run_id=self._run_id,
             **changes,  # type: ignore[arg-type]

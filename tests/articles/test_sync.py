@@ -345,6 +345,33 @@ def test_a_channel_that_falls_behind_is_told_once_each_time_it_gets_worse_and_wh
     assert sync_status(world.s3, world.bucket, CHANNEL, clock=world.clock.now).alarm is None
 
 
+@pytest.mark.parametrize("bus_fails", [False, True])
+def test_after_an_outage_beyond_the_window_the_recovery_tells_what_is_missing(
+    small_world: World, *, bus_fails: bool
+) -> None:
+    world = small_world
+    world.turn()
+    before, until = world.latest(), world.state().caught_up_at
+    world.clock.sleep(20 * DAY)
+    new = world.upstream.catalogue.add(3, world.clock.now())
+    reach = to_rfc3339(world.clock.now() - timedelta(days=14))
+    # Also where the alarm could not be told, because the bus was down until the sync was well again.
+    world.bus.failing = bus_fails
+    assert world.turn()[CHANNEL]["scan"] == "succeeded"
+    world.bus.failing = False
+    for _ in range(2):
+        world.turn()
+
+    told = [(told["kind"], told["alarm"], told.get("gap")) for told in world.bus.told]
+    behind = [] if bus_fails else [("Sync behind", "cursor_expired", None)]
+    assert told == [*behind, ("Sync recovered", None, True)]
+    assert (world.bus.told[-1]["gap_from"], world.bus.told[-1]["gap_to"]) == (until, reach)
+    assert [run["gap"] for run in world.runs() if run["kind"] == "scan"] == [False, True, False, False]
+    assert (world.state().gap, world.state().gap_from, world.state().gap_to) == (True, until, reach)
+    assert world.latest().keys() == {*before, *new}
+    assert_index_is_the_latest_view(world)
+
+
 def test_an_alarm_is_owed_until_the_bus_has_taken_it_and_hinders_nothing(small_world: World) -> None:
     world = small_world
     world.turn()
