@@ -139,7 +139,7 @@ class Watched:
 
 
 class NoIndex:
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+    def put_rows(self, channel: str, key: str, rows: Iterable[Row], **_: object) -> None:
         pass
 
 

@@ -96,6 +96,14 @@ class Look:
     miss_reason: int | None = None
 
 
+class OutOfTime(Exception):
+    """Not everything was written. Whatever was can be written again."""
+
+
+def _always() -> bool:
+    return True
+
+
 class ArticleIndex:
     """Safe to share between threads. Every method raises botocore's errors."""
 
@@ -104,23 +112,26 @@ class ArticleIndex:
 
     # The log's rows
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+    def put_rows(
+        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool] = _always
+    ) -> None:
         """Takes in the rows of the log's object `key`. Rows older than what is known change nothing but
         `objects`; the same rows may come again, also in another object.
+
+        `has_time` is asked before each write; raises OutOfTime once it says no.
         """
-        newest: dict[str, _Change] = {}
-        for row in rows:
-            change = _Change(row)
-            known = newest.get(row.group_id)
-            if known is not None:
-                change = max(known, change, key=lambda one: one.version).with_content_of(known, change)
-            newest[row.group_id] = change
-        changes = list(newest.values())
+        changes = _newest(rows)
         if len(changes) >= _BATCH:
             batches = [changes[start : start + _BATCH] for start in range(0, len(changes), _BATCH)]
             changes = []
-            _at_once(lambda batch: changes.extend(self._insert(channel, key, batch)), batches)
-        _at_once(lambda change: self._put(channel, key, change), changes)
+            _at_once(lambda batch: changes.extend(self._insert(channel, key, batch)), batches, has_time)
+        _at_once(lambda change: self._put(channel, key, change), changes, has_time)
+
+    def move_rows(
+        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool] = _always
+    ) -> None:
+        """As `put_rows`, for rows that the index has already, from other objects: a write each."""
+        _at_once(lambda change: self._move(channel, key, change), _newest(rows), has_time)
 
     def _insert(self, channel: str, key: str, changes: Sequence[_Change]) -> list[_Change]:
         """Makes the entries of articles that have none; returns the changes of the others.
@@ -140,6 +151,16 @@ class ArticleIndex:
         answer = self._table.client.batch_execute_statement(Statements=statements)
         # Whatever the reason: the update that follows finds out, and is repeated where it may be.
         return [change for change, done in zip(changes, answer["Responses"], strict=True) if "Error" in done]
+
+    def _move(self, channel: str, key: str, change: _Change) -> None:
+        update = Update().set(object=key).when("version", "=", change.version)
+        if change.has_content:
+            # The entry of a withdrawn article has to become due, which is not done here.
+            update = update.include("objects", key).when("op", "<>", "takedown")
+        try:
+            self._table.update((channel, change.group_id), update)
+        except ConditionFailed:
+            self._put(channel, key, change)
 
     def _put(self, channel: str, key: str, change: _Change) -> None:
         try:
@@ -323,11 +344,31 @@ class ArticleIndex:
             return
 
 
-def _at_once(write: Callable[[_Thing], None], things: Iterable[_Thing]) -> None:
+def _at_once(
+    write: Callable[[_Thing], None], things: Iterable[_Thing], has_time: Callable[[], bool] = _always
+) -> None:
     """Makes the writes beside each other. Raises the first failure, after the others have ended."""
+
+    def timely(thing: _Thing) -> None:
+        if not has_time():
+            raise OutOfTime
+        write(thing)
+
     with ThreadPoolExecutor(_CONNECTIONS, "index") as pool:
-        for written in [pool.submit(write, thing) for thing in things]:
+        for written in [pool.submit(timely, thing) for thing in things]:
             written.result()
+
+
+def _newest(rows: Iterable[Row]) -> list[_Change]:
+    """What the rows make of their articles' entries, an article once."""
+    newest: dict[str, _Change] = {}
+    for row in rows:
+        change = _Change(row)
+        known = newest.get(row.group_id)
+        if known is not None:
+            change = max(known, change, key=lambda one: one.version).with_content_of(known, change)
+        newest[row.group_id] = change
+    return list(newest.values())
 
 
 class _Change:

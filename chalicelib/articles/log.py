@@ -10,7 +10,7 @@ run indexes. Objects are only ever created here, so that not even a stale second
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, unquote
@@ -25,13 +25,14 @@ from chalicelib.articles.changelog import (
     parse_span,
     read_rows,
 )
+from chalicelib.articles.index import OutOfTime
 from chalicelib.articles.state import LIVE, CursorState, Stored, commit_state, load_state
 from chalicelib.articles.store import PreconditionFailed
 from chalicelib.clock import Clock, to_rfc3339
 from chalicelib.errors import CursorConflict, SyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from concurrent.futures import Future
 
     from chalicelib.articles.changelog import Op, Row
@@ -46,10 +47,19 @@ RESERVE_SECONDS = 10.0
 """Kept back from a run's time for writing the last object, its index entries, the state and the run record."""
 
 
+INDEX_RESERVE_SECONDS = RESERVE_SECONDS / 2
+"""Of these, what is left when no more of the index is written."""
+
+LAST_RESERVE_SECONDS = RESERVE_SECONDS / 4
+"""Of these, what is left for the state and the run record when a write of the index does not come back."""
+
+
 class RowSink(Protocol):
     """The part of `ArticleIndex` that a log writes to."""
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None: ...
+    def put_rows(
+        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool]
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,7 @@ class ChannelLog:
         self._observed_until = self._stored.state.observed_until
         self._builder: ObjectBuilder | None = None
         self._indexer = _Indexer(
-            store, channel, index, self.state.indexed_key, lambda: deadline() > RESERVE_SECONDS / 2
+            store, channel, index, self.state.indexed_key, deadline
         )
 
     def __enter__(self) -> Self:
@@ -280,16 +290,17 @@ class _Indexer:
 
     It reads each object back, so that catching up after a kill is the same as keeping up. After a failure, or
     when the time is up, it does nothing more: `indexed_key` is how far it came, and the next run goes on there.
+    A write that does not come back in time is left to itself: the index takes each only where it is news.
     """
 
     def __init__(
-        self, store: Store, channel: str, index: RowSink, indexed_key: str, has_time: Callable[[], bool]
+        self, store: Store, channel: str, index: RowSink, indexed_key: str, deadline: Callable[[], float]
     ) -> None:
         self.indexed_key = indexed_key
         self._store = store
         self._channel = channel
         self._index = index
-        self._has_time = has_time
+        self._deadline = deadline
         self._executor = ThreadPoolExecutor(1, "indexer")
         self._tasks: list[Future[None]] = []
         self._halted = False
@@ -302,18 +313,30 @@ class _Indexer:
         self._start(lambda: self._take(key))
 
     def settled(self) -> bool:
-        """Waits, and tells whether nothing has failed."""
-        return all(task.exception() is None for task in self._tasks)
+        """Waits as long as there is time, and tells whether nothing has failed."""
+        return all(task.exception() is None for task in self._ended())
 
     def wait(self) -> str:
-        """Waits, and returns the last key that is indexed. Raises what failed."""
-        for task in self._tasks:
+        """Waits as long as there is time, and returns the last key that is indexed. Raises what failed."""
+        for task in self._ended():
             task.result()
         return self.indexed_key
 
     def stop(self) -> None:
         self._halted = True
-        self._executor.shutdown(cancel_futures=True)
+        ended = self._ended()
+        self._executor.shutdown(wait=len(ended) == len(self._tasks), cancel_futures=True)
+
+    def _ended(self) -> Collection[Future[None]]:
+        """What has ended in time. What has not is not waited for any more."""
+        ended, hanging = wait(self._tasks, max(0.0, self._deadline() - LAST_RESERVE_SECONDS))
+        if hanging:
+            self._halted = True
+            logger.error("%s: the index does not answer in time", self._channel)
+        return ended
+
+    def _has_time(self) -> bool:
+        return not self._halted and self._deadline() > INDEX_RESERVE_SECONDS
 
     def _start(self, work: Callable[[], None]) -> None:
         self._tasks = [task for task in self._tasks if not task.done() or task.exception()]
@@ -325,15 +348,17 @@ class _Indexer:
                 self._take(key)
 
     def _take(self, key: str) -> None:
-        if self._halted:
-            return
         if not self._has_time():
             self._halted = True
             return
         try:
             found = self._store.get(key)
             if found is not None:
-                self._index.put_rows(self._channel, key, read_rows(found[0]))
+                rows = read_rows(found[0])
+                self._index.put_rows(self._channel, key, rows, has_time=self._has_time)
+        except OutOfTime:
+            self._halted = True
+            return
         except BaseException:
             self._halted = True
             raise

@@ -170,7 +170,7 @@ class Upstream:
 class NoIndex:
     """Takes rows for indexing and forgets them."""
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+    def put_rows(self, channel: str, key: str, rows: Iterable[Row], **_: object) -> None:
         pass
 
 

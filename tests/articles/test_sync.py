@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict, replace
 from datetime import timedelta
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.articles import health
 from chalicelib.articles.client import Page
+from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.reader import sync_status
+from chalicelib.articles.scan import run_scan
 from chalicelib.articles.state import CursorState, commit_state, load_state
 from chalicelib.articles.sync import Order
 from chalicelib.clock import to_rfc3339
@@ -192,6 +195,82 @@ def test_backfills_of_several_names_do_not_mix(small_world: World) -> None:
 
     for name in ("live", "one", "two"):
         assert list(in_the_log(small_world, name)) == small_world.upstream.scannable()
+
+
+# Time
+
+
+class SlowTable:
+    """A DynamoDB client whose every write takes so many seconds, by the clock of the turn."""
+
+    def __init__(self, client: Any, clock: Any, seconds: float) -> None:
+        self._client = client
+        self._clock = clock
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_item(self, **arguments: Any) -> Any:
+        self._clock.sleep(self._seconds)
+        return self._client.update_item(**arguments)
+
+    def batch_execute_statement(self, **arguments: Any) -> Any:
+        self._clock.sleep(self._seconds)
+        return self._client.batch_execute_statement(**arguments)
+
+
+def test_a_slow_index_is_left_in_time_and_carried_on_by_the_next_turns(world: World) -> None:
+    world.upstream.catalogue.add(505, world.clock.now())
+    healthy, end = world.dynamodb, world.clock.monotonic() + 40
+    # 24 calls of 25 rows each are an object's; the time is enough for some of them.
+    world.dynamodb = cast("Any", SlowTable(healthy, world.clock, 2))
+    assert world.turn(seconds=40)[CHANNEL]["scan"] == "succeeded"
+    assert world.clock.monotonic() - 1 < end
+    state = world.state()
+    assert (state.rows, state.indexed_key, state.caught_up_at is None) == (600, "", False)
+    assert 0 < len(world.listed()) < 600
+    world.dynamodb = healthy
+    world.turn()
+
+    assert world.state().indexed_key == state.last_key
+    assert_index_is_the_latest_view(world)
+
+
+def test_a_write_of_the_index_that_never_comes_back_does_not_hold_the_run_up(small_world: World) -> None:
+    world, asked, over = small_world, threading.Event(), threading.Event()
+
+    class Hanging:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        def update_item(self, **arguments: Any) -> Any:
+            asked.set()
+            assert over.wait(timeout=60)
+            return self._client.update_item(**arguments)
+
+    try:
+        run = run_scan(
+            CHANNEL,
+            world.upstream.client(),
+            world.s3,
+            world.bucket,
+            ArticleIndex(cast("Any", Hanging(world.dynamodb)), world.table),
+            run_id="hanging",
+            # Plenty until the index hangs; then what is left for the last writes.
+            deadline=lambda: 0.0 if asked.is_set() else 60.0,
+            clock=world.clock.now,
+        )
+        assert (run.status, run.rows) == ("succeeded", 5)
+        assert (world.state().rows, world.state().indexed_key) == (5, "")
+    finally:
+        over.set()
+    world.turn()
+
+    assert_index_is_the_latest_view(world)
 
 
 # Orders
