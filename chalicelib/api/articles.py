@@ -136,10 +136,11 @@ def refresh_articles(body: RefreshRequest) -> Response:
     """
     channels = wiring.channels(body.channel)
     group_ids = list(dict.fromkeys(body.group_ids))
-    requested = request_refresh(wiring.article_index(), channels, group_ids)
+    index = wiring.article_index()
+    requested = request_refresh(index, channels, group_ids)
     run_id = None
     try:
-        run_id = wiring.run_starter().start(channel=body.channel)
+        run_id = wiring.run_starter().start_shared(index)
     except CloudFailed:
         logger.exception("the articles wait for the next tick")
     answer = RefreshStarted(run_id=run_id, group_ids=group_ids, unknown=list(requested.unknown))

@@ -236,15 +236,10 @@ def _only_channel() -> str:
 
 def _content_client() -> ContentClient:
     from chalicelib.articles.client import ContentClient  # noqa: PLC0415 - reading needs no HTTP client
-    from chalicelib.articles.credentials import SecretCache, read_secret  # noqa: PLC0415
+    from chalicelib.articles.credentials import SecretCache, read_credentials  # noqa: PLC0415
 
-    secrets = SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
-    return ContentClient(
-        settings.volc_endpoint,
-        secrets.current().credentials,
-        settings.volc_region,
-        renew=lambda: secrets.renewed().credentials,
-    )
+    keys = SecretCache(lambda: read_credentials(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return ContentClient(settings.volc_endpoint, keys.current(), settings.volc_region, renew=keys.renewed)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -8,8 +8,9 @@ to be done with an article next, and when (docs/decisions/080).
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -30,6 +31,12 @@ _Thing = TypeVar("_Thing")
 
 AT_ONCE: Final = "1970-01-01T00:00:00.000Z"
 """`next_check_at` of what somebody waits for: it stands before everything that is merely due."""
+
+RUN_LOST_AFTER: Final = timedelta(minutes=10)
+"""How long Lambda keeps an event that waits for the function (MaximumEventAgeInSeconds in the template)."""
+
+# No channel: what is kept there concerns all of them.
+_ASKED_FOR = ("*", "run")
 
 _CONNECTIONS = 8
 _BATCH = 25
@@ -286,6 +293,31 @@ class ArticleIndex:
             self._table.update((channel, group_id), update)
 
         _at_once(request, group_ids)
+
+    def ask_for_run(self, run_id: str, at: datetime) -> str:
+        """The id of the run that will look at what is due: `run_id`, which the caller has to start now, unless
+        another that was asked for has not begun. One that has not begun for RUN_LOST_AFTER never will.
+        """
+        update = Update().set(run_id=run_id, asked_at=to_rfc3339(at))
+        name, lost = update.name("asked_at"), update.value(to_rfc3339(at - RUN_LOST_AFTER))
+        update.conditions.append(f"(attribute_not_exists({name}) OR {name} <= {lost})")
+        try:
+            self._table.update(_ASKED_FOR, update)
+        except ConditionFailed as failure:
+            return str((failure.item or {})["run_id"])
+        return run_id
+
+    def run_begins(self) -> None:
+        """Notes that a run looks at what is due from now on: whoever comes later has to ask for another one."""
+        known = self._table.get(_ASKED_FOR) or {}
+        if run_id := known.get("run_id"):
+            self.run_is_off(run_id)
+
+    def run_is_off(self, run_id: str) -> None:
+        """Takes back that the run was asked for, unless another one was meanwhile."""
+        update = Update().set(run_id=None, asked_at=None).when("run_id", "=", run_id)
+        with suppress(ConditionFailed):
+            self._table.update(_ASKED_FOR, update)
 
     def checked(self, looks: Iterable[Look]) -> None:
         """Notes what was looked at, and when it will be again.

@@ -31,13 +31,14 @@ _ROWS_AT_A_TIME = 3_000
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """`runs` newest first. `lag_seconds` since the last run without an error; None before the first. `alarm` as
-    in `health`.
+    """`runs` newest first. `lag_seconds` and `alarm` as in `health`; `cursor_age_seconds` since the last run
+    without an error. None before the first.
     """
 
     state: CursorState
     runs: tuple[RunSummary, ...]
     lag_seconds: float | None
+    cursor_age_seconds: float | None
     alarm: Alarm | None
 
 
@@ -57,13 +58,15 @@ def sync_status(
     store = Store(s3, bucket, prefix)
     state = load_state(store, channel).state
     now = clock()
-    lag = None
+    lag = health.lag(state, now)
+    age = None
     if state.last_success_at is not None:
-        lag = max(0.0, (now - from_rfc3339(state.last_success_at)).total_seconds())
+        age = max(0.0, (now - from_rfc3339(state.last_success_at)).total_seconds())
     return SyncStatus(
         state=state,
         runs=_last_runs(store, channel, runs, now),
-        lag_seconds=lag,
+        lag_seconds=None if lag is None else lag.total_seconds(),
+        cursor_age_seconds=age,
         alarm=health.alarm(state, now),
     )
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BACKFILL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_GROUP_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _MAX_GROUP_IDS: Final = 10_000
 _SMALLEST_SHARE_SECONDS: Final = 20.0
 """Of which a run keeps ten back."""
@@ -74,9 +75,11 @@ class Order:
         if not (
             isinstance(group_ids, list)
             and len(group_ids) <= _MAX_GROUP_IDS
-            and all(isinstance(group_id, str) and group_id for group_id in group_ids)
+            and all(isinstance(group_id, str) and _GROUP_ID.fullmatch(group_id) for group_id in group_ids)
         ):
-            raise ValidationFailed(f"group_ids must be a list of at most {_MAX_GROUP_IDS} ids.")
+            raise ValidationFailed(
+                f"group_ids must be a list of at most {_MAX_GROUP_IDS} ids, each of up to 64 letters, digits, _ or -."
+            )
         return cls(channel, backfill, tuple(group_ids))
 
     def choose(self, channels: Sequence[str]) -> list[str]:
@@ -116,6 +119,8 @@ class Sync:
         """
         store = Store(self.s3, self.bucket, self.prefix)
         chosen = order.choose(channels)
+        if order.channel is None:
+            _guarded("all channels", "note of the beginning", self.index.run_begins)
         for channel in chosen:
             self.index.request_refresh(channel, order.group_ids, self.clock())
             if order.backfill is not None:
