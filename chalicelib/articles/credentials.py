@@ -59,9 +59,7 @@ class SecretCache(Generic[_Secret]):
     cannot make us read at every request. What `read` raises goes through where there is nothing yet to go by.
     """
 
-    def __init__(
-        self, read: Callable[[], _Secret], *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, read: Callable[[], _Secret], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._read = read
         self._monotonic = monotonic
         self._secret: _Secret | None = None

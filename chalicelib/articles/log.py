@@ -109,9 +109,7 @@ class ChannelLog:
         self.cursor = self._stored.state.cursor
         self._observed_until = self._stored.state.observed_until
         self._builder: ObjectBuilder | None = None
-        self._indexer = _Indexer(
-            store, channel, index, self.state.indexed_key, deadline
-        )
+        self._indexer = _Indexer(store, channel, index, self.state.indexed_key, deadline)
 
     def __enter__(self) -> Self:
         return self

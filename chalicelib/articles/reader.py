@@ -18,7 +18,7 @@ from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, from_rfc3339, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
@@ -75,13 +75,15 @@ def sync_status(
 class Log:
     """One log of a channel. Its keys begin with `prefix`.
 
-    `rows` are committed; what has a sequence number from `end` on is not.
+    `rows` are committed; what has a sequence number from `end` on is not. `complete` says that nothing more will
+    be: a backfill that is through.
     """
 
     name: str
     prefix: str
     end: int
     rows: int
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +108,24 @@ class LogObject:
             yield chunk
 
 
-def channel_logs(store: Store, channel: str) -> list[Log]:
-    """The channel's logs as they are committed now: the live one, then its backfills."""
+def channel_logs(store: Store, channel: str, *, besides: Collection[str] = ()) -> list[Log]:
+    """The channel's logs as they are committed now: the live one, then its backfills, but for those `besides`."""
     logs = []
     for name in (LIVE, *backfill_names(store, channel)):
+        if name in besides:
+            continue
         state = load_state(store, channel, name).state
-        logs.append(Log(name, article_prefix(store.prefix, channel, name), state.seq, state.rows))
+        prefix = article_prefix(store.prefix, channel, name)
+        logs.append(Log(name, prefix, state.seq, state.rows, name != LIVE and state.complete))
     return logs
 
 
-def iter_objects(store: Store, log: Log, *, start: int = 0) -> Iterator[LogObject]:
+def iter_objects(store: Store, log: Log, *, start: int = 0, since: str = "") -> Iterator[LogObject]:
     """The committed objects of a log that hold sequence numbers from `start` on, in its order. Each row is in
-    one of them, compacted or not, even while objects are being compacted.
+    one of them, compacted or not, even while objects are being compacted. Nothing before the day `since`
+    (YYYY-MM-DD) is even listed.
     """
-    after, day, done = log.prefix, "", 0
+    after, day, done = f"{log.prefix}dt={since}/" if since else log.prefix, "", 0
     while after:
         listed, after = store.keys(log.prefix, after=after), ""
         for key in listed:

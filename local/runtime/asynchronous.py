@@ -82,8 +82,6 @@ class AsynchronousInvoker:
             else:
                 return
             if delay is None:
-                logger.error(
-                    "%s failed %d times and is given up", function.spec.name, len(delays) + 1
-                )
+                logger.error("%s failed %d times and is given up", function.spec.name, len(delays) + 1)
             elif self._stopping.wait(delay):
                 return
