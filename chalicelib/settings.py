@@ -159,7 +159,7 @@ class Settings:
 
     @property
     def volc_credentials(self) -> str:
-        """Where the keys are kept (chalicelib/articles/credentials.py); empty where the next three hold them."""
+        """Where the keys are kept (articles/credentials.py); empty where the next three have them."""
         return self._place("VOLC_CREDENTIALS")
 
     @property

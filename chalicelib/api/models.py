@@ -793,16 +793,16 @@ class SyncChannel(AnswerModel):
     channel: str
     state: dict[str, Any] = Field(description="Of the live scan, as it is stored.")
     lag_seconds: float | None = Field(
-        description="How far the channel is behind: since its scan last reached its end. The same as the metric "
-        "SyncLagSeconds; the alarms go by it. The service keeps 14 days."
+        description="How far the channel is behind: since its scan last reached its end. The same as the "
+        "metric SyncLagSeconds; the alarms go by it. The service keeps 14 days."
     )
     cursor_age_seconds: float | None = Field(
         description="Since the cursor was last moved or confirmed: by the last run without an error."
     )
     counts: SyncCounts
     alarms: list[Literal["cursor_ageing", "cursor_expired"]] = Field(
-        description="`cursor_ageing` from 3 days of lag, `cursor_expired` from 13: articles are about to be lost. "
-        "What was lost is in `state` as `gap_from` and `gap_to`."
+        description="`cursor_ageing` from 3 days of lag, `cursor_expired` from 13: articles are about to be "
+        "lost. What was lost is in `state` as `gap_from` and `gap_to`."
     )
     backfills: list[SyncBackfill]
     mirror: SyncMirror | None = Field(description="null where no media were ever copied.")

@@ -72,8 +72,8 @@ def run_sync(body: SyncRunRequest) -> Response:
 
     Without a body, the same run that the schedule starts, over every channel. With `backfill`, a second scan
     under that name reads the last 14 days from their start; with `group_ids`, the articles of the list are
-    asked for, however old they are. Neither moves the live cursor. Both are kept before a run is started: should
-    that fail, or die, the next tick of the schedule takes them up.
+    asked for, however old they are. Neither moves the live cursor. Both are kept before a run is started:
+    should that fail, or die, the next tick of the schedule takes them up.
     """
     channels = wiring.channels(body.channel)
     if body.group_ids:

@@ -38,8 +38,9 @@ class Row:
     `observed_at` is RFC 3339 in UTC. `(seq, pos)` orders the rows of one log: the object's sequence number and
     the place in it, from 0; `(observed_at, seq, pos)` those of all the channel's logs. `miss_reason` and a null
     `article` come with a takedown or an unavailable article. `article` is the service's JSON: values, unknown
-    fields, order of members and the digits of numbers kept. `content_sha256` changes only when the content does (see
-    `content_sha256()`). `article` is always the last member: readers of the text cut the line before it (sql/).
+    fields, order of members and the digits of numbers kept. `content_sha256` changes only when the content does
+    (see `content_sha256()`). `article` is always the last member: readers of the text cut the line before it
+    (sql/).
     """
 
     group_id: str

@@ -70,8 +70,8 @@ _DENIED = _NOT_PERMITTED | {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a scan. `articles` are the service's objects, unknown fields included, numbers as `exact` reads
-    them.
+    """One page of a scan. `articles` are the service's objects, unknown fields included, numbers as `exact`
+    reads them.
 
     The scan is at its end when `articles` is empty and `next_token` equals the token that was sent; neither
     alone means the end.

@@ -71,7 +71,8 @@ def expired(state: CursorState, now: datetime) -> bool:
 
 
 def missing(state: CursorState, now: datetime) -> tuple[str, str] | None:
-    """From when to when the service has synced what a scan from its window's start does not bring any more; None
+    """From when to when the service has synced what a scan from its window's start does not bring any more;
+    None
     where that is nothing. Of a scan that never was complete, all that it began with counts as missing.
     """
     since = state.caught_up_at
@@ -82,7 +83,8 @@ def missing(state: CursorState, now: datetime) -> tuple[str, str] | None:
 
 
 def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: datetime) -> None:
-    """Tells of an alarm that was not told of yet, and of its end, on the event bus and in the log. With the end,
+    """Tells of an alarm that was not told of yet, and of its end, on the event bus and in the log. With the
+    end,
     what is missing for ever.
 
     The state remembers what was told, after the bus has taken it: an event may come twice, with the same id.

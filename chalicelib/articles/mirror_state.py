@@ -24,10 +24,11 @@ WHOLE: Final = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """Where a channel's mirror stands. `positions` are by the log's name: (seq, pos) of the last row done, where
-    pos is WHOLE once the object is through, and the day (YYYY-MM-DD) of that object. `finished` are the logs
-    that will never have more, because they are through and so is their scan. `retries` (attempts so far, not before) by GroupId. `copied`, `failed` and `bytes` count since the first
-    run; `caught_up` says that the last run came to the end of every log.
+    """Where a channel's mirror stands. `positions` are by the log's name: (seq, pos) of the last row done,
+    where pos is WHOLE once the object is through, and the day (YYYY-MM-DD) of that object. `finished` are the
+    logs that will never have more, because they are through and so is their scan. `retries` (attempts so far,
+    not before) by GroupId. `copied`, `failed` and `bytes` count since the first run; `caught_up` says that the
+    last run came to the end of every log.
     """
 
     positions: dict[str, Position] = field(default_factory=dict)

@@ -75,8 +75,8 @@ def sync_status(
 class Log:
     """One log of a channel. Its keys begin with `prefix`.
 
-    `rows` are committed; what has a sequence number from `end` on is not. `complete` says that nothing more will
-    be: a backfill that is through.
+    `rows` are committed; what has a sequence number from `end` on is not. `complete` says that nothing more
+    will be: a backfill that is through.
     """
 
     name: str
@@ -109,15 +109,38 @@ class LogObject:
 
 
 def channel_logs(store: Store, channel: str, *, besides: Collection[str] = ()) -> list[Log]:
-    """The channel's logs as they are committed now: the live one, then its backfills, but for those `besides`."""
+    """The channel's logs as they are committed now: the live one, then its backfills; none of `besides`."""
     logs = []
     for name in (LIVE, *backfill_names(store, channel)):
         if name in besides:
             continue
-        state = load_state(store, channel, name).state
-        prefix = article_prefix(store.prefix, channel, name)
-        logs.append(Log(name, prefix, state.seq, state.rows, name != LIVE and state.complete))
+        logs.append(log_of(store, load_state(store, channel, name).state))
     return logs
+
+
+def log_of(store: Store, state: CursorState) -> Log:
+    """The log as that state commits it."""
+    prefix = article_prefix(store.prefix, state.utm_source, state.name)
+    return Log(state.name, prefix, state.seq, state.rows, state.name != LIVE and state.complete)
+
+
+def strays(store: Store, log: Log) -> set[str]:
+    """The log's objects that no state may have committed: those beyond its end, and those that have numbers in
+    common with an object of another day, of which only one can be the right one (docs/decisions/021).
+
+    Lists the whole log.
+    """
+    found: set[str] = set()
+    holders_of: dict[int, str] = {}
+    for key in store.keys(log.prefix):
+        first, last = parse_span(key)
+        if last >= log.end:
+            found.add(key)
+        for number in range(first, last + 1):
+            other = holders_of.setdefault(number, key)
+            if parse_day(other) != parse_day(key):
+                found |= {other, key}
+    return found
 
 
 def iter_objects(store: Store, log: Log, *, start: int = 0, since: str = "") -> Iterator[LogObject]:

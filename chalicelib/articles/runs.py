@@ -44,8 +44,8 @@ class RunSummary:
     `caught_up` says that the scan reached its end, or that nothing is due any more; without it the next run
     goes on. A recheck counts the articles `checked` and, among them, those `changed`, `unavailable`,
     `withdrawn` and `not_ours`, as well as the objects `purged` of withdrawn content. Times are RFC 3339 in UTC.
-    `restarted` says that the scan is on its way from the start of the service's window, because its cursor was no
-    longer good; `gap` that articles are missing for that, which were synced from `gap_from` to `gap_to`.
+    `restarted` says that the scan is on its way from the start of the service's window, because its cursor was
+    no longer good; `gap` that articles are missing for that, which were synced from `gap_from` to `gap_to`.
     `error_code` and `error` are set where `status` is `failed`.
     """
 

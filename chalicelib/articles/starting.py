@@ -25,8 +25,8 @@ class RunStarter:
         self._clock = clock
 
     def start_shared(self, index: ArticleIndex) -> str:
-        """Has everything that is due looked at: starts a run over every channel, unless one is on its way that has
-        not begun. The id of that run. Call it after what is to be looked at was marked. Raises CloudFailed.
+        """Has everything that is due looked at: starts a run over every channel, unless one is on its way that
+        has not begun. The id of that run. Call it after what is to be looked at was marked. Raises CloudFailed.
         """
         now = self._clock()
         run_id = new_run_id(now)

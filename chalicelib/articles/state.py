@@ -37,8 +37,9 @@ class CursorState:
     `last_success_at` the end of the last run without an error, `caught_up_at` the last time the scan reached
     its end, all RFC 3339 in UTC. `alarm` is the alarm that was last told of (see `health`).
 
-    `observed_until` is the newest `observed_at` of the log: none after it is earlier. `compacted_until` is the
-    last day (YYYY-MM-DD) that the scheduled compaction has been to.
+    `observed_until` is the newest `observed_at` of the log: none after it is earlier. Of the scheduled
+    compaction `compacted_on` is the day of the last one, and `compacted_until` the first day of the log that it
+    has not done with (YYYY-MM-DD).
 
     `restarted_at` is when the scan last went on from the start of the service's window, because its cursor was
     no longer good. What was synced from `gap_from` to `gap_to` is missing then; both are None where nothing is.
@@ -59,6 +60,7 @@ class CursorState:
     caught_up_at: str | None = None
     alarm: str | None = None
     observed_until: str = ""
+    compacted_on: str = ""
     compacted_until: str = ""
     restarted_at: str | None = None
     gap_from: str | None = None

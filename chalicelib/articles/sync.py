@@ -1,4 +1,5 @@
-"""One turn of the sync: for each channel what is due, the live scan, and the backfills that are under way.
+"""One turn of the sync: for each channel what is due, the live scan, the backfills that are under way, and once
+a day the compaction of the days that are over.
 
 One function with a reserved concurrency of one takes every turn, so that a channel has one writer; the
 conditional state stops whoever gets past that (docs/decisions/081).
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.articles import health
+from chalicelib.articles.compaction import GROUP_SECONDS, compact_log, is_due
 from chalicelib.articles.recheck import ArticleSource, run_recheck
 from chalicelib.articles.scan import PageSource, run_scan
 from chalicelib.articles.state import LIVE, backfill_names, create_state, load_state
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from chalicelib.articles.compaction import Compaction
     from chalicelib.articles.index import ArticleIndex
     from chalicelib.articles.runs import RunSummary
 
@@ -78,7 +81,8 @@ class Order:
             and all(isinstance(group_id, str) and _GROUP_ID.fullmatch(group_id) for group_id in group_ids)
         ):
             raise ValidationFailed(
-                f"group_ids must be a list of at most {_MAX_GROUP_IDS} ids, each of up to 64 letters, digits, _ or -."
+                f"group_ids must be a list of at most {_MAX_GROUP_IDS} ids, "
+                "each of up to 64 letters, digits, _ or -."
             )
         return cls(channel, backfill, tuple(group_ids))
 
@@ -147,7 +151,14 @@ class Sync:
         for name in backfill_names(store, channel):
             if not load_state(store, channel, name).state.complete:
                 yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
+        for name in (LIVE, *backfill_names(store, channel)):
+            if is_due(load_state(store, channel, name).state, self.clock()) and deadline() > GROUP_SECONDS:
+                what = "compaction" if name == LIVE else f"compaction of {name}"
+                yield what, partial(self._compact, store, channel, name, deadline)
         yield "metric", lambda: self._measure(store, channel)
+
+    def _compact(self, store: Store, channel: str, name: str, deadline: Deadline) -> list[Compaction]:
+        return compact_log(store, self.index, channel, name, time_left=deadline, clock=self.clock)
 
     def _measure(self, store: Store, channel: str) -> None:
         now = self.clock()

@@ -1,4 +1,4 @@
-"""Numbers stay the text that they came as, all the way from the service's answer into the lake and out of it."""
+"""Numbers stay the text that they came as, from the service's answer into the lake and out of it."""
 
 from __future__ import annotations
 

@@ -360,6 +360,7 @@ def test_keys_that_are_missing_fail_the_runs_and_not_the_alarm_about_them(small_
         "alarm": "succeeded",
         "recheck": "internal.configuration",
         "scan": "internal.configuration",
+        "compaction": "succeeded",
         "metric": "succeeded",
     }
     assert [told["alarm"] for told in small_world.bus.told] == ["cursor_ageing"]
