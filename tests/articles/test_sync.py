@@ -200,37 +200,15 @@ def test_backfills_of_several_names_do_not_mix(small_world: World) -> None:
 # Time
 
 
-class SlowTable:
-    """A DynamoDB client whose every write takes so many seconds, by the clock of the turn."""
-
-    def __init__(self, client: Any, clock: Any, seconds: float) -> None:
-        self._client = client
-        self._clock = clock
-        self._seconds = seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def update_item(self, **arguments: Any) -> Any:
-        self._clock.sleep(self._seconds)
-        return self._client.update_item(**arguments)
-
-    def batch_execute_statement(self, **arguments: Any) -> Any:
-        self._clock.sleep(self._seconds)
-        return self._client.batch_execute_statement(**arguments)
-
-
 def test_a_slow_index_is_left_in_time_and_carried_on_by_the_next_turns(world: World) -> None:
     world.upstream.catalogue.add(505, world.clock.now())
-    healthy, end = world.dynamodb, world.clock.monotonic() + 40
+    end = world.clock.monotonic() + 40
     # 24 calls of 25 rows each are an object's; the time is enough for some of them.
-    world.dynamodb = cast("Any", SlowTable(healthy, world.clock, 2))
-    assert world.turn(seconds=40)[CHANNEL]["scan"] == "succeeded"
+    assert world.turn(seconds=40, index_seconds=2)[CHANNEL]["scan"] == "succeeded"
     assert world.clock.monotonic() - 1 < end
     state = world.state()
     assert (state.rows, state.indexed_key, state.caught_up_at is None) == (600, "", False)
     assert 0 < len(world.listed()) < 600
-    world.dynamodb = healthy
     world.turn()
 
     assert world.state().indexed_key == state.last_key
