@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.client import Page
-    from chalicelib.articles.log import RowSink
+    from chalicelib.articles.sink import RowSink
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANNEL = "bench_default_content"

@@ -25,23 +25,23 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from chalicelib.articles.changelog import compacted_key, parse_day, parse_span, read_rows
-from chalicelib.articles.index import OutOfTime
 from chalicelib.articles.reader import LogObject, log_of
+from chalicelib.articles.sink import OutOfTime
 from chalicelib.articles.state import commit_state, load_state
 from chalicelib.articles.store import PreconditionFailed
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.errors import SyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from chalicelib.articles.changelog import Row
     from chalicelib.articles.reader import Log
+    from chalicelib.articles.sink import RowMover
     from chalicelib.articles.state import CursorState
     from chalicelib.articles.store import Store
 
@@ -58,14 +58,6 @@ GROUP_SECONDS = 90.0
 RESERVE_SECONDS = 10.0
 
 _GZIP_LEVEL = 6
-
-
-class RowSink(Protocol):
-    """The part of `ArticleIndex` that a compaction writes to."""
-
-    def move_rows(
-        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool]
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +86,7 @@ class _Part:
 
 def compact_day(
     store: Store,
-    index: RowSink,
+    index: RowMover,
     channel: str,
     log: Log,
     day: str,
@@ -139,7 +131,7 @@ def is_due(state: CursorState, now: datetime) -> bool:
 
 def compact_log(
     store: Store,
-    index: RowSink,
+    index: RowMover,
     channel: str,
     name: str,
     *,
@@ -177,7 +169,7 @@ class _Compactor:
     def __init__(
         self,
         store: Store,
-        index: RowSink,
+        index: RowMover,
         channel: str,
         log: Log,
         day: str,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from chalicelib.articles.checks import next_check
 from chalicelib.articles.records import read_record
+from chalicelib.articles.sink import OutOfTime
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode, encode
 
@@ -101,10 +102,6 @@ class Look:
     entry: Entry
     next_check_at: datetime | None
     miss_reason: int | None = None
-
-
-class OutOfTime(Exception):
-    """Not everything was written. Whatever was can be written again."""
 
 
 def _always() -> bool:

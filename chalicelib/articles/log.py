@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
 from chalicelib.articles import health
@@ -25,7 +25,7 @@ from chalicelib.articles.changelog import (
     parse_span,
     read_rows,
 )
-from chalicelib.articles.index import OutOfTime
+from chalicelib.articles.sink import OutOfTime
 from chalicelib.articles.state import LIVE, CursorState, Stored, commit_state, load_state
 from chalicelib.articles.store import PreconditionFailed
 from chalicelib.clock import Clock, to_rfc3339
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from concurrent.futures import Future
 
-    from chalicelib.articles.changelog import Op, Row
+    from chalicelib.articles.changelog import Op
+    from chalicelib.articles.sink import RowSink
     from chalicelib.articles.store import Store
 
 logger = logging.getLogger(__name__)
@@ -52,14 +53,6 @@ INDEX_RESERVE_SECONDS = RESERVE_SECONDS / 2
 
 LAST_RESERVE_SECONDS = RESERVE_SECONDS / 4
 """Of these, what is left for the state and the run record when a write of the index does not come back."""
-
-
-class RowSink(Protocol):
-    """The part of `ArticleIndex` that a log writes to."""
-
-    def put_rows(
-        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool]
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

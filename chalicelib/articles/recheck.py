@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from chalicelib.articles.changelog import content_sha256
 from chalicelib.articles.checks import next_check
 from chalicelib.articles.index import Look
-from chalicelib.articles.log import ChannelLog, Observation, RowSink
+from chalicelib.articles.log import ChannelLog, Observation
 from chalicelib.articles.media import withdraw_media
 from chalicelib.articles.purge import WITHDRAWN, purge_object
 from chalicelib.articles.reader import channel_logs, holders, strays
 from chalicelib.articles.runs import Recording, RunSummary
+from chalicelib.articles.sink import RowSink
 from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.errors import UpstreamDenied, UpstreamError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.articles import health
-from chalicelib.articles.log import ROWS_PER_OBJECT, ChannelLog, Observation, RowSink
+from chalicelib.articles.log import ROWS_PER_OBJECT, ChannelLog, Observation
 from chalicelib.articles.runs import Recording, RunSummary
 from chalicelib.articles.state import LIVE
 from chalicelib.articles.store import Store
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.articles.client import Page
+    from chalicelib.articles.sink import RowSink
 
 _PAGE_SIZE = 30
 

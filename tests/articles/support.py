@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.index import Entry
-    from chalicelib.articles.log import RowSink
     from chalicelib.articles.mirror_state import MirrorState
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
+    from chalicelib.articles.sink import RowSink
     from chalicelib.articles.state import CursorState
     from chalicelib.articles.sync import ContentSource
 

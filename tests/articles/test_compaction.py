@@ -11,9 +11,9 @@ import pytest
 
 from chalicelib.articles.changelog import article_key, compacted_key, parse_day, parse_span, read_rows
 from chalicelib.articles.compaction import GROUP_SECONDS, compact_day, compact_log, is_due
-from chalicelib.articles.index import OutOfTime
 from chalicelib.articles.reader import channel_logs, iter_objects, iter_rows
 from chalicelib.articles.recheck import run_recheck
+from chalicelib.articles.sink import OutOfTime
 from chalicelib.articles.state import load_state
 from chalicelib.articles.store import Store
 from chalicelib.errors import SyncError
