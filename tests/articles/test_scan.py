@@ -306,6 +306,21 @@ def test_after_a_clock_that_was_ahead_nothing_is_observed_earlier_in_the_log(
 DAY = 86_400.0
 
 
+class Leisurely:
+    """The service, whose pages take a hundred seconds each, by the clock of the run."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._client = upstream.client()
+        self._clock = upstream.clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def scan(self, *arguments: Any, **options: Any) -> Page:
+        self._clock.sleep(100)
+        return self._client.scan(*arguments, **options)
+
+
 def test_after_an_outage_longer_than_the_window_the_scan_begins_anew_and_says_what_is_missing(
     lake: Lake, upstream: Upstream
 ) -> None:
@@ -314,14 +329,14 @@ def test_after_an_outage_longer_than_the_window_the_scan_begins_anew_and_says_wh
     upstream.clock.sleep(5 * DAY)
     lost = upstream.catalogue.add(3, upstream.clock.now())
     upstream.clock.sleep(15 * DAY)
-    found = upstream.catalogue.add(40, upstream.clock.now())
+    found = upstream.catalogue.add(80, upstream.clock.now())
     reach = to_rfc3339(upstream.clock.now() - timedelta(days=14))
-    first = lake.run(seconds=10.05, rows_per_object=7)
+    first = lake.run(seconds=120, client=Leisurely(upstream))
     second = lake.run()
     third = lake.run()
 
     assert (first.restarted, first.gap, first.gap_from, first.gap_to) == (True, True, until, reach)
-    assert not first.caught_up
+    assert (first.caught_up, first.rows) == (False, 60)
     assert (second.restarted, second.gap, second.gap_from, second.gap_to) == (True, True, until, reach)
     assert second.caught_up
     assert (third.restarted, third.gap) == (False, False)
@@ -373,7 +388,7 @@ def test_a_cursor_that_is_refused_after_too_long_a_catching_up_leaves_a_gap(
     for _ in range(4):
         upstream.clock.sleep(5 * DAY)
         upstream.catalogue.add(70, upstream.clock.now())
-        assert not lake.run(seconds=10.05).restarted
+        assert not lake.run(seconds=120, client=Leisurely(upstream)).restarted
     upstream.fault("error", code="MissingParameter")
     run = lake.run()
 
