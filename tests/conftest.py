@@ -73,15 +73,16 @@ class Cloud:
         """
         dynamodb, name = self.client("dynamodb"), f"t{uuid.uuid4().hex[:8]}"
         shipped = dynamodb.describe_table(TableName=self.variable(variable))["Table"]
+        indexes = [
+            {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+            for index in shipped.get("GlobalSecondaryIndexes", ())
+        ]
         dynamodb.create_table(
             TableName=name,
             KeySchema=shipped["KeySchema"],
             AttributeDefinitions=shipped["AttributeDefinitions"],
-            GlobalSecondaryIndexes=[
-                {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
-                for index in shipped["GlobalSecondaryIndexes"]
-            ],
             BillingMode="PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
         )
         yield name
         dynamodb.delete_table(TableName=name)
@@ -131,11 +132,13 @@ class Api:
 
 @contextlib.contextmanager
 def running_api(folder: Path, variables: dict[str, str]) -> Iterator[Api]:
-    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`."""
+    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`.
+    It takes requests without a key, unless API_KEYS says otherwise.
+    """
     process = ChildProcess(
         "api",
         [sys.executable, "-m", "local.api", "--port", "0", "--exit-on-stdin-eof"],
-        env=clean_environment(folder / "tmp", variables),
+        env=clean_environment(folder / "tmp", {"API_KEYS": "optional", **variables}),
         log_path=folder / "api.log",
     )
     client = Api(process.start())

@@ -29,6 +29,7 @@ from chalicelib.errors import (
     ValidationFailed,
     restored,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ _MESSAGES = {
 @routes.operation(
     "POST",
     "/api/v1/accounts/login",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=LoginRequest,
     answer=LoginAnswer,
     errors=(ValidationFailed, LoginSuperseded, BrowserFailed, PlatformError),
@@ -91,6 +93,7 @@ def start_login(body: LoginRequest) -> Response:
 @routes.operation(
     "GET",
     "/api/v1/accounts/login/{login_id}",
+    scope=Scope.ACCOUNTS_LOGIN,
     answer=LoginStatus,
     errors=(LoginNotFound,),
     parameters=(_LOGIN_ID,),
@@ -106,6 +109,7 @@ def get_login(login_id: str) -> LoginStatus:
 @routes.operation(
     "DELETE",
     "/api/v1/accounts/login/{login_id}",
+    scope=Scope.ACCOUNTS_LOGIN,
     answer=LoginStatus,
     errors=(LoginNotFound, LoginConflict),
     parameters=(_LOGIN_ID,),
@@ -121,6 +125,7 @@ def cancel_login(login_id: str) -> LoginStatus:
 @routes.operation(
     "POST",
     "/api/v1/accounts/login/{login_id}/verification",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=LoginVerificationRequest,
     answer=LoginStatus,
     errors=(ValidationFailed, LoginNotFound, LoginConflict),

@@ -9,11 +9,16 @@ from pydantic.json_schema import models_json_schema
 from chalicelib.api.models import Problem
 from chalicelib.errors import (
     InternalError,
+    KeyInvalid,
     MalformedRequest,
     PayloadTooLarge,
+    ScopeMissing,
+    TooManyRequests,
+    Unauthorized,
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import PUBLIC
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,6 +29,15 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 
 _REF = "#/components/schemas/{model}"
+_SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "sp_live_<id>_<secret>",
+        "description": "An API key. Each operation names the scope that the key needs.",
+    }
+}
+_KEY_ERRORS = (Unauthorized, KeyInvalid, ScopeMissing, TooManyRequests)
 _BODY_ERRORS = (MalformedRequest, PayloadTooLarge, UnsupportedMediaType)
 
 
@@ -42,7 +56,7 @@ def document(operations: list[Operation]) -> dict[str, Any]:
         },
         "servers": [{"url": "."}],
         "paths": paths,
-        "components": {"schemas": _schemas(operations)},
+        "components": {"schemas": _schemas(operations), "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
@@ -52,6 +66,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": _responses(operation),
+        "security": [] if operation.scope is PUBLIC else [{"apiKey": [str(operation.scope)]}],
     }
     if operation.description:
         described["description"] = operation.description
@@ -102,7 +117,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     body_errors = _BODY_ERRORS if operation.request else ()
     if operation.query and ValidationFailed not in operation.errors:
         body_errors = (*body_errors, ValidationFailed)
-    for error in (*operation.errors, *body_errors, InternalError):
+    key_errors = () if operation.scope is PUBLIC else _KEY_ERRORS
+    for error in dict.fromkeys((*operation.errors, *body_errors, *key_errors, InternalError)):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         responses[str(status)] = {

@@ -33,6 +33,7 @@ from chalicelib.errors import (
     UploadUsed,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import Submission, Task
 
@@ -49,6 +50,7 @@ TASK_ID = PathParameter(
 @routes.operation(
     "POST",
     "/api/v1/publish",
+    scope=Scope.PUBLISH_WRITE,
     request=PublishRequest,
     answer=PublishAnswer,
     errors=(
@@ -67,7 +69,12 @@ def publish(body: PublishRequest) -> Response:
 
 
 @routes.operation(
-    "GET", "/api/v1/tasks/{task_id}", answer=TaskAnswer, errors=(TaskNotFound,), parameters=(TASK_ID,)
+    "GET",
+    "/api/v1/tasks/{task_id}",
+    scope=Scope.TASKS_READ,
+    answer=TaskAnswer,
+    errors=(TaskNotFound,),
+    parameters=(TASK_ID,),
 )
 def get_task(task_id: str) -> TaskAnswer:
     """Check the status of a task."""
@@ -77,6 +84,7 @@ def get_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/approve",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
@@ -92,6 +100,7 @@ def approve_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/cancel",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
@@ -107,6 +116,7 @@ def cancel_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/retry",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
@@ -123,6 +133,7 @@ def retry_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/verification",
+    scope=Scope.PUBLISH_WRITE,
     request=VerificationRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
@@ -140,6 +151,7 @@ def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/resolve",
+    scope=Scope.PUBLISH_WRITE,
     request=ResolveRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
@@ -157,6 +169,7 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/reject",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
@@ -188,6 +201,7 @@ def _task_answer(task: Task) -> TaskAnswer:
         allowed=list(task.actions),
         attempts=task.epoch,
         cost=CostAnswer(**asdict(task.cost)) if task.cost else None,
+        request_id=task.request_id,
         held=Held(**task.held) if task.held and task.state is State.SCHEDULED else None,
         verification=(
             Verification(**task.verification)

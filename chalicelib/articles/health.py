@@ -97,14 +97,15 @@ def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: dateti
         return
     since = complete_until(state)
     if found is None:
-        logger.warning("%s: the sync has recovered", channel)
+        logger.warning("the sync has recovered", extra={"channel": channel})
         kind, event_id = SYNC_RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
         gap: dict[str, Any] = {"gap": owes_gap}
         if owes_gap:
-            logger.error("%s: what was synced from %s to %s is missing", channel, state.gap_from, state.gap_to)
             gap |= {"gap_from": state.gap_from, "gap_to": state.gap_to}
+            logger.error("what was synced in a time is missing", extra={"channel": channel, **gap})
     else:
-        logger.error("%s: %s, complete until %s only", channel, found, since)
+        behind = {"channel": channel, "alarm": found, "complete_until": since}
+        logger.error("the sync is behind", extra=behind)
         kind, event_id, gap = SYNC_BEHIND, f"{channel}/{found}/{since}", {}
     emit(
         eventbridge,

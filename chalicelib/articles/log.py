@@ -143,7 +143,8 @@ class ChannelLog:
             self._observed_until = max(self._observed_until, metadata.get("observed-until", ""))
             self._commit(key, int(metadata["rows"]))
             self.adopted = True
-            logger.warning("%s: adopted %s, left behind by run %s", self.channel, key, metadata.get("run-id"))
+            adopted = {"channel": self.channel, "object": key, "other_run": metadata.get("run-id")}
+            logger.warning("adopted what another run has left behind", extra=adopted)
 
     def extend(
         self,
@@ -195,12 +196,9 @@ class ChannelLog:
             gap_to=missing and missing[1],
             gap_told=missing is None,
         )
-        logger.error(
-            "%s (%s): the cursor is no longer good; on from the window's start, missing: %s",
-            self.channel,
-            self.state.name,
-            " to ".join(missing) if missing else "nothing",
-        )
+        told = {"channel": self.channel, "scan": self.state.name}
+        told |= {"gap_from": missing[0], "gap_to": missing[1]} if missing else {}
+        logger.error("the cursor is no longer good: on from the window's start", extra=told)
         # At once: a run that dies now must not leave the gap untold.
         self._save(self.state)
 
@@ -323,7 +321,7 @@ class _Indexer:
         ended, hanging = wait(self._tasks, max(0.0, self._deadline() - LAST_RESERVE_SECONDS))
         if hanging:
             self._halted = True
-            logger.error("%s: the index does not answer in time", self._channel)
+            logger.error("the index does not answer in time", extra={"channel": self._channel})
         return ended
 
     def _has_time(self) -> bool:
