@@ -51,7 +51,8 @@ def test_the_stack_has_everything_that_the_package_has(stack: Deployed, packaged
     left_out = {
         name
         for name, resource in packaged.template["Resources"].items()
-        if resource["Type"] == "AWS::S3::BucketPolicy" or resource.get("Condition") == "VolcCredentialsGiven"
+        if resource["Type"] == "AWS::S3::BucketPolicy"
+        or resource.get("Condition") in ("VolcCredentialsGiven", "VolcCallbackGiven")
     }
     assert set(packaged.template["Resources"]) - set(stack.resources) == left_out
 
@@ -120,6 +121,16 @@ def test_a_sweep_by_hand_is_allowed_all_that_it_does(stack: Deployed) -> None:
     swept = stack.invoke("Sweep", _scheduled())
 
     assert set(swept) >= {"handled", "checks", "dead_publishes", "dead_logins"}
+
+
+def test_the_api_may_keep_the_order_of_a_backfill_and_have_articles_looked_at(stack: Deployed) -> None:
+    ordered = stack.api.post("/api/v1/sync/run", {"backfill": "november"})
+    refreshed = stack.api.post("/api/v1/articles/refresh", {"group_ids": ["7251993249718480001"]})
+
+    assert (ordered.status_code, refreshed.status_code) == (202, 202), (ordered.text, refreshed.text)
+    assert (ordered.json()["run_id"] is None, refreshed.json()["run_id"] is None) == (False, False)
+    (channel,) = stack.api.get("/api/v1/sync").json()["data"]
+    assert [backfill["name"] for backfill in channel["backfills"]] == ["november"]
 
 
 def test_a_scan_is_allowed_all_that_it_does_until_the_service_is_asked(stack: Deployed) -> None:
