@@ -51,7 +51,7 @@ def kms() -> KMSClient:
 
 @cache
 def events() -> Any:
-    """EventBridge; for one call of it, its types are not worth a dependency. So with the next two."""
+    """EventBridge; for one call of it, its types are not worth a dependency. So with the next three."""
     return boto3.client("events", config=_CONFIG)
 
 
@@ -63,6 +63,11 @@ def secretsmanager() -> Any:
 @cache
 def ssm() -> Any:
     return boto3.client("ssm", config=_CONFIG)
+
+
+@cache
+def cloudformation() -> Any:
+    return boto3.client("cloudformation", config=_CONFIG)
 
 
 @cache

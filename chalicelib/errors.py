@@ -6,8 +6,10 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── ValidationFailed            request.invalid          422
     │   ├── MalformedRequest            request.malformed        400
     │   ├── Unauthorized                auth.required            401
+    │   │   └── KeyInvalid              auth.key_invalid         401
     │   ├── NotificationRefused         sync.notification_refused 401
     │   ├── Forbidden                   auth.forbidden           403
+    │   │   └── ScopeMissing            auth.scope_missing       403
     │   ├── RouteNotFound               request.route_not_found  404
     │   ├── MethodNotAllowed            request.method_not_allowed 405
     │   ├── PayloadTooLarge             request.too_large        413
@@ -17,13 +19,14 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── IdempotencyKeyReused        idempotency.key_reused   422
     │   └── AnswerShownOnce             idempotency.shown_once   409
     ├── NotFound                        *.not_found              404
-    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
+    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound · KeyNotFound
     │   ├── ArticleNotFound · NotificationsOff
     │   └── ArticleWithdrawn            article.withdrawn        410
     ├── StateConflict                   task.state_conflict      409
     │   ├── LoginRequired               account.login_required   409
     │   ├── LoginConflict               login.state_conflict     409
     │   ├── RequestInProgress (retryable) idempotency.in_progress 409
+    │   ├── KeyConflict                 key.state_conflict       409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
     ├── MediaError                      media.*                  422
     │   ├── MediaUnreachable (retryable)
@@ -59,6 +62,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
         ├── LoginNotStarted (retryable) login.dead_letter        500
         ├── LoginWorkerLost (retryable) login.worker_lost        500
         ├── EventNotTaken (retryable)   internal.event           500
+        ├── GatewayTimeout              internal.timeout         504
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -143,6 +147,12 @@ class Unauthorized(RequestError):
     next_step = "Send a valid key as `Authorization: Bearer …`."
 
 
+class KeyInvalid(Unauthorized):
+    code = "auth.key_invalid"
+    title = "The API key is not valid"
+    next_step = "Send a key that is live, whole: sp_live_<id>_<secret>."
+
+
 class NotificationRefused(RequestError):
     code = "sync.notification_refused"
     status = 401
@@ -155,6 +165,14 @@ class Forbidden(RequestError):
     status = 403
     title = "This caller may not do that"
     next_step = "Use a caller that is allowed to, or ask for the permission."
+
+
+class ScopeMissing(Forbidden):
+    """`context["scopes"]`: what the caller would need."""
+
+    code = "auth.scope_missing"
+    title = "The API key does not have the scope that this needs"
+    next_step = "Use a key that has the scope; a key with keys:admin can make one, if it has the scope itself."
 
 
 class RouteNotFound(RequestError):
@@ -248,6 +266,12 @@ class ChannelNotFound(NotFound):
     next_step = "Use one of the channels that GET /api/v1/sync lists."
 
 
+class KeyNotFound(NotFound):
+    code = "key.not_found"
+    title = "There is no such key"
+    next_step = "List the keys with GET /api/v1/keys."
+
+
 class ArticleNotFound(NotFound):
     code = "article.not_found"
     title = "There is no such article"
@@ -291,6 +315,12 @@ class RequestInProgress(StateConflict):
     retryable = True
     title = "A request with this Idempotency-Key is being carried out"
     next_step = "Wait as long as Retry-After says, then send the same request again."
+
+
+class KeyConflict(StateConflict):
+    code = "key.state_conflict"
+    title = "The key is in a state that does not allow this"
+    next_step = "Look at the key with GET /api/v1/keys/{key_id}."
 
 
 class Fenced(StateConflict):
@@ -768,6 +798,15 @@ class EventNotTaken(InternalError):
     retryable = True
     title = "An event could not be put on the event bus"
     next_step = "Nothing: it is sent again within minutes. Check EVENT_BUS if it persists."
+
+
+class GatewayTimeout(InternalError):
+    """Told by API Gateway itself, from the template: the function had not answered by then."""
+
+    code = "internal.timeout"
+    status = 504
+    title = "The answer took too long"
+    next_step = "Look whether it took effect before you send it again."
 
 
 class ConfigurationError(InternalError):

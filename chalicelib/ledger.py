@@ -55,8 +55,8 @@ class Attempt:
 
 
 class Ledger:
-    """Raises IdempotencyKeyReused where the key came with another content, and RequestInProgress where an attempt is
-    under way.
+    """Raises IdempotencyKeyReused where the key came with another content, and RequestInProgress where an
+    attempt is under way.
     """
 
     def __init__(self, client: DynamoDBClient, table: str, clock: Clock = utc_now) -> None:

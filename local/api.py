@@ -1,8 +1,9 @@
 """The API through Chalice's local server: `python -m local.api --port N [--exit-on-stdin-eof]`.
 
 Chalice plays API Gateway here; what it plays differently is put right: a route that does not exist answers as
-the template's GatewayResponses say, and nothing answers a foreign Host, so that no web page can drive the API
-by rebinding a name to loopback.
+the template's GatewayResponses say. Where API_KEYS is `optional`, whoever is on this machine may do everything;
+so that no web page may, nothing answers a foreign Host (a name that was rebound to loopback), or what a page of
+another origin sends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, ForbiddenError, LocalDevServer, ThreadedHTTPServer
 
+from chalicelib.logs import configure
 from local.processes import LOOPBACK, ChildProcess, clean_environment, end_at_stdin_eof
 from local.template import load_template
 
@@ -49,6 +51,8 @@ class GatewayHandler(ChaliceRequestHandler):
         length = self.headers.get("content-length", "0")
         if not _LOOPBACK.fullmatch(self.headers.get("host", "")):
             self._refuse(403, "auth.forbidden", "This system serves loopback only; send Host: localhost.")
+        elif self._comes_from_another_page():
+            self._refuse(403, "auth.forbidden", "This system takes nothing from pages of other origins.")
         elif not length.isdecimal() or "transfer-encoding" in self.headers:
             self._refuse(411, "request.malformed", "Send the body with a Content-Length.")
         elif int(length) > MAX_REQUEST_BYTES:
@@ -57,6 +61,16 @@ class GatewayHandler(ChaliceRequestHandler):
             super()._generic_handle()
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
+
+    def _comes_from_another_page(self) -> bool:
+        """By what the browser says of itself (Fetch standard, Fetch Metadata): every request that a page of
+        another origin can make, but following a link.
+        """
+        origin = self.headers.get("origin")
+        if origin is not None and origin.lower() != f"http://{self.headers['host']}".lower():
+            return True
+        from_elsewhere = self.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
+        return from_elsewhere and self.headers.get("sec-fetch-mode") != "navigate"
 
     def _send_error_response(self, error: Any) -> None:
         if isinstance(error, ForbiddenError):
@@ -117,7 +131,7 @@ class GatewayHandler(ChaliceRequestHandler):
         self._refuse(code, "request.malformed", message or explain or HTTPStatus(code).phrase)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        logger.info(format, *args)
+        pass  # The API tells of each request itself.
 
 
 class _Server(ThreadedHTTPServer):
@@ -155,7 +169,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(pretty=True)
 
     from app import app  # noqa: PLC0415 - after the logging, and only where it is served
 

@@ -131,8 +131,10 @@ class Api:
 
 @contextlib.contextmanager
 def running_api(folder: Path, variables: dict[str, str]) -> Iterator[Api]:
-    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`."""
-    process = api_process(folder, variables)
+    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`.
+    It takes requests without a key, unless API_KEYS says otherwise.
+    """
+    process = api_process(folder, {"API_KEYS": "optional", **variables})
     client = Api(process.start())
     try:
         yield client

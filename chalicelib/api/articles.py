@@ -32,6 +32,7 @@ from chalicelib.errors import (
     SyncError,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -57,7 +58,14 @@ GROUP_ID = PathParameter(
 )
 
 
-@routes.operation("GET", "/api/v1/articles", query=ArticlesQuery, answer=ArticleList, errors=(ChannelNotFound,))
+@routes.operation(
+    "GET",
+    "/api/v1/articles",
+    query=ArticlesQuery,
+    scope=Scope.ARTICLES_READ,
+    answer=ArticleList,
+    errors=(ChannelNotFound,),
+)
 def list_articles(query: ArticlesQuery) -> ArticleList:
     """List the synced articles, the newest published first.
 
@@ -90,6 +98,7 @@ def list_articles(query: ArticlesQuery) -> ArticleList:
 @routes.operation(
     "GET",
     "/api/v1/articles/{group_id}",
+    scope=Scope.ARTICLES_READ,
     query=ArticleQuery,
     answer=ArticleAnswer,
     errors=(ArticleNotFound, ArticleWithdrawn, ChannelNotFound, SyncError),
@@ -121,6 +130,7 @@ def get_article(query: ArticleQuery, group_id: str) -> ArticleAnswer:
 @routes.operation(
     "POST",
     "/api/v1/articles/refresh",
+    scope=Scope.SYNC_WRITE,
     request=RefreshRequest,
     answer=RefreshStarted,
     errors=(ValidationFailed, ChannelNotFound),

@@ -71,8 +71,8 @@ def carry_out(
 ) -> Response:
     """Has the effect and answers; or, where the request was carried out before, only answers.
 
-    Raises IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress and AnswerShownOnce beside what `effect` raises. What fails
-    is not kept: it may be tried again with the same key.
+    Raises IdempotencyKeyInvalid, IdempotencyKeyReused, RequestInProgress and AnswerShownOnce beside what
+    `effect` raises. What fails is not kept: it may be tried again with the same key.
     """
     header = request.headers.get("idempotency-key")
     if header is None or not operation.keyed:

@@ -30,6 +30,7 @@ from chalicelib.errors import (
     ValidationFailed,
     restored,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ _MESSAGES = {
 @routes.operation(
     "POST",
     "/api/v1/accounts/login",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=LoginRequest,
     answer=LoginAnswer,
     errors=(ValidationFailed, LoginSuperseded, BrowserFailed, PlatformError),
@@ -92,6 +94,7 @@ def start_login(body: LoginRequest) -> Response:
 @routes.operation(
     "GET",
     "/api/v1/accounts/login/{login_id}",
+    scope=Scope.ACCOUNTS_LOGIN,
     query=WaitQuery,
     answer=LoginStatus,
     errors=(LoginNotFound,),
@@ -110,6 +113,7 @@ def get_login(query: WaitQuery, login_id: str) -> Response:
 @routes.operation(
     "DELETE",
     "/api/v1/accounts/login/{login_id}",
+    scope=Scope.ACCOUNTS_LOGIN,
     answer=LoginStatus,
     errors=(LoginNotFound, LoginConflict),
     parameters=(_LOGIN_ID,),
@@ -125,6 +129,7 @@ def cancel_login(login_id: str) -> LoginStatus:
 @routes.operation(
     "POST",
     "/api/v1/accounts/login/{login_id}/verification",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=LoginVerificationRequest,
     answer=LoginStatus,
     errors=(ValidationFailed, LoginNotFound, LoginConflict),

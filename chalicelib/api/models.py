@@ -313,6 +313,7 @@ class TimelineEntry(AnswerModel):
     screenshot: str | None = Field(
         default=None, description="The name of the step's picture in GET /api/v1/tasks/{task_id}/evidence."
     )
+    request_id: str | None = Field(default=None, description="Of the request that did it, where one did.")
 
 
 class Progress(AnswerModel):
@@ -376,6 +377,9 @@ class TaskAnswer(AnswerModel):
     cost: CostAnswer | None = Field(description="null until a worker has ended its work on the task.")
     held: Held | None = Field(description="Where the task waits for its account's daily cap or spacing.")
     verification: Verification | None = Field(description="Where the task is `needs_verification`.")
+    request_id: str | None = Field(
+        description="Of the request that submitted the task or decided about it last; logs and events have it."
+    )
 
 
 class VerificationRequest(RequestModel):

@@ -13,13 +13,18 @@ from chalicelib.errors import (
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
     InternalError,
+    KeyInvalid,
     MalformedRequest,
     PayloadTooLarge,
     RequestInProgress,
+    ScopeMissing,
+    TooManyRequests,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import PUBLIC
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,6 +35,15 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 
 _REF = "#/components/schemas/{model}"
+_SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "sp_live_<id>_<secret>",
+        "description": "An API key. Each operation names the scope that the key needs.",
+    }
+}
+_KEY_ERRORS = (Unauthorized, KeyInvalid, ScopeMissing, TooManyRequests)
 _BODY_ERRORS = (MalformedRequest, PayloadTooLarge, UnsupportedMediaType)
 _IDEMPOTENCY_ERRORS = (IdempotencyKeyInvalid, RequestInProgress, IdempotencyKeyReused)
 
@@ -67,7 +81,7 @@ def document(operations: list[Operation]) -> dict[str, Any]:
         },
         "servers": [{"url": "."}],
         "paths": paths,
-        "components": {"schemas": _schemas(operations)},
+        "components": {"schemas": _schemas(operations), "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
@@ -77,6 +91,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": _responses(operation),
+        "security": [] if operation.scope is PUBLIC else [{"apiKey": [str(operation.scope)]}],
     }
     if operation.description:
         described["description"] = operation.description
@@ -136,7 +151,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
     repetition_errors: tuple[type[PublisherError], ...] = _IDEMPOTENCY_ERRORS if operation.keyed else ()
     if operation.shown_once:
         repetition_errors = (*repetition_errors, AnswerShownOnce)
-    for error in (*operation.errors, *body_errors, *repetition_errors, InternalError, Unavailable):
+    key_errors = () if operation.scope is PUBLIC else _KEY_ERRORS
+    ours = (InternalError, Unavailable)
+    for error in dict.fromkeys((*operation.errors, *body_errors, *repetition_errors, *key_errors, *ours)):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         responses[str(status)] = {

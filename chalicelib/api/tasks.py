@@ -39,6 +39,7 @@ from chalicelib.errors import (
     UploadUsed,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import Submission, Task
 
@@ -59,6 +60,7 @@ TASK_ID = PathParameter(
 @routes.operation(
     "POST",
     "/api/v1/publish",
+    scope=Scope.PUBLISH_WRITE,
     request=PublishRequest,
     answer=PublishAnswer,
     errors=(
@@ -85,7 +87,7 @@ def publish(body: PublishRequest) -> Response:
     return _accepted(task)
 
 
-@routes.operation("GET", "/api/v1/tasks", query=TasksQuery, answer=TaskPage)
+@routes.operation("GET", "/api/v1/tasks", scope=Scope.TASKS_READ, query=TasksQuery, answer=TaskPage)
 def list_tasks(query: TasksQuery) -> TaskPage:
     """List the tasks, the newest first.
 
@@ -113,6 +115,7 @@ def list_tasks(query: TasksQuery) -> TaskPage:
 @routes.operation(
     "GET",
     "/api/v1/tasks/{task_id}",
+    scope=Scope.TASKS_READ,
     query=WaitQuery,
     answer=TaskAnswer,
     errors=(TaskNotFound,),
@@ -130,6 +133,7 @@ def get_task(query: WaitQuery, task_id: str) -> Response:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/approve",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
@@ -145,6 +149,7 @@ def approve_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/cancel",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
@@ -160,6 +165,7 @@ def cancel_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/retry",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
@@ -176,6 +182,7 @@ def retry_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/verification",
+    scope=Scope.PUBLISH_WRITE,
     request=VerificationRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
@@ -193,6 +200,7 @@ def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/resolve",
+    scope=Scope.PUBLISH_WRITE,
     request=ResolveRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
@@ -210,6 +218,7 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/reject",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
@@ -282,6 +291,7 @@ def _task_answer(task: Task) -> TaskAnswer:
         allowed=list(task.actions),
         attempts=task.epoch,
         cost=CostAnswer(**asdict(task.cost)) if task.cost else None,
+        request_id=task.request_id,
         held=Held(**task.held) if task.held and task.state is State.SCHEDULED else None,
         verification=(
             Verification(**task.verification)

@@ -17,6 +17,8 @@ from chalicelib.articles.store import Store
 from chalicelib.dynamodb import Table
 from chalicelib.errors import ChannelNotFound
 from chalicelib.evidence import EvidenceStore
+from chalicelib.keys.limits import Budget, RateLimiter
+from chalicelib.keys.store import KeyStore
 from chalicelib.ledger import Ledger
 from chalicelib.publishing.dispatch import Dispatcher
 from chalicelib.publishing.duplicates import ContentGuard
@@ -94,6 +96,17 @@ def login_desk() -> LoginDesk:
 
 def task_desk() -> TaskDesk:
     return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk(), sealer(), content_guard())
+
+
+def key_store() -> KeyStore:
+    return KeyStore(aws.dynamodb(), settings.keys_table)
+
+
+@cache
+def rate_limiter() -> RateLimiter:
+    """One a process: it remembers who has used a budget up."""
+    quotas: dict[Budget, int] = {"reads": settings.rate_limit_reads, "writes": settings.rate_limit_writes}
+    return RateLimiter(aws.dynamodb(), settings.limits_table, quotas)
 
 
 def article_index() -> ArticleIndex:

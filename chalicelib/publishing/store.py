@@ -12,6 +12,7 @@ from chalicelib.publishing import states
 from chalicelib.publishing.listing import listed
 from chalicelib.publishing.states import HELD, State
 from chalicelib.publishing.task import Task
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,8 @@ class TaskStore:
         if (due_at is not None) is not move.target.watched:
             raise TypeError(f"the move {move.name!r} {'needs' if move.target.watched else 'takes no'} due_at")
         update = self._moving(move, epoch).set(**changes)
+        if move.action is not None:
+            update.set(**carried())
         if move.voids:
             update.set(intent=None)
         if not move.target.held:

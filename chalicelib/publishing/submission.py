@@ -25,6 +25,7 @@ from chalicelib.publishing.schedule import is_local, parse_schedule_time, plan
 from chalicelib.publishing.states import State
 from chalicelib.publishing.store import DUE, conflict
 from chalicelib.publishing.task import Submission, Task, work_url
+from chalicelib.trace import request_id
 from chalicelib.uploads.desk import is_upload
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class TaskDesk:
             state=State.SCHEDULED if held else State.QUEUED,
             submission=submission,
             applied=preferred,
+            request_id=request_id(),
             created_at=to_rfc3339(now),
             updated_at=to_rfc3339(now),
             publish_at=to_rfc3339(schedule.publish_at) if schedule else None,

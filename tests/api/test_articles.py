@@ -296,7 +296,8 @@ def test_a_refresh_marks_what_is_known_and_asks_for_the_rest_everywhere(
         "group_ids": [known, unknown],
         "unknown": [unknown],
     }
-    assert functions.details == [{"run_id": answer.json()["run_id"]}]
+    started = {"run_id": answer.json()["run_id"], "request_id": answer.headers["X-Request-Id"]}
+    assert functions.details == [started]
     marked = {
         (channel, entry.group_id)
         for channel in CHANNELS

@@ -49,7 +49,8 @@ def test_publish_answers_with_an_id_and_pending(
     task_id = answer.json()["id"]
     assert str(uuid.UUID(task_id)) == task_id
     assert answer.headers["Location"] == f"/api/v1/tasks/{task_id}"
-    assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
+    message = {"task_id": task_id, "request_id": answer.headers["X-Request-Id"]}
+    assert queued("PUBLISH_QUEUE_URL", task_id) == [message]
 
 
 def test_a_task_is_stored_with_every_field_as_submitted(
@@ -274,8 +275,10 @@ def test_a_reviewed_task_is_approved_or_rejected_once(
     assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "pending"
     queued("PUBLISH_QUEUE_URL", task_id)
 
-    assert api.post(f"/api/v1/tasks/{task_id}/approve").json()["state"] == "queued"
-    assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
+    approved = api.post(f"/api/v1/tasks/{task_id}/approve")
+    assert approved.json()["state"] == "queued"
+    message = {"task_id": task_id, "request_id": approved.headers["X-Request-Id"]}
+    assert queued("PUBLISH_QUEUE_URL", task_id) == [message]
     refused = api.post(f"/api/v1/tasks/{task_id}/reject")
     assert (refused.status_code, refused.json()["code"]) == (409, "task.state_conflict")
 
