@@ -207,15 +207,15 @@ def _serve(
             logger.exception("a request failed")
         return problem(error)
     except Exception as error:
-        return _unforeseen(error)
+        logger.exception("a request failed")
+        return problem(_unforeseen(error))
     return response
 
 
-def _unforeseen(error: Exception) -> Response:
-    logger.exception("a request failed")
+def _unforeseen(error: Exception) -> PublisherError:
     if aws.passing(error):
-        return problem(Unavailable(retry_after=2))
-    return problem(InternalError("The request failed for a reason that we did not foresee."))
+        return Unavailable(retry_after=2)
+    return InternalError("The request failed for a reason that we did not foresee.")
 
 
 def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -307,7 +307,8 @@ def edge(operations: list[Operation]) -> Middleware:
         except PublisherError as error:
             response = problem(error)
         except Exception as error:
-            response = _unforeseen(error)
+            logger.exception("a request failed")
+            response = problem(_unforeseen(error))
         media_type = response.headers.get("Content-Type", "")
         if response.status_code >= 400 and media_type != "application/problem+json":
             response = problem(_framework_error(response, request))
