@@ -206,16 +206,16 @@ def _serve(
         if error.status >= 500:
             logger.exception("a request failed")
         return problem(error)
-    except Exception as error:
-        logger.exception("a request failed")
-        return problem(_unforeseen(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        return _unforeseen(error)
     return response
 
 
-def _unforeseen(error: Exception) -> PublisherError:
+def _unforeseen(error: Exception) -> Response:
+    logger.error("a request failed", exc_info=error)
     if aws.passing(error):
-        return Unavailable(retry_after=2)
-    return InternalError("The request failed for a reason that we did not foresee.")
+        return problem(Unavailable(retry_after=2))
+    return problem(InternalError("The request failed for a reason that we did not foresee."))
 
 
 def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -306,9 +306,8 @@ def edge(operations: list[Operation]) -> Middleware:
                 response = problem(MethodNotAllowed(f"{request.method} is not one of this route's methods."))
         except PublisherError as error:
             response = problem(error)
-        except Exception as error:
-            logger.exception("a request failed")
-            response = problem(_unforeseen(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            response = _unforeseen(error)
         media_type = response.headers.get("Content-Type", "")
         if response.status_code >= 400 and media_type != "application/problem+json":
             response = problem(_framework_error(response, request))

@@ -148,12 +148,12 @@ def _responses(operation: Operation) -> dict[str, Any]:
         body_errors = (*body_errors, ValidationFailed)
     if operation.method == "GET" and operation.answer:
         responses["304"] = {"description": "What you have is as it is now"}
-    repetition_errors: tuple[type[PublisherError], ...] = _IDEMPOTENCY_ERRORS if operation.keyed else ()
+    idempotency_errors: tuple[type[PublisherError], ...] = _IDEMPOTENCY_ERRORS if operation.keyed else ()
     if operation.shown_once:
-        repetition_errors = (*repetition_errors, AnswerShownOnce)
+        idempotency_errors = (*idempotency_errors, AnswerShownOnce)
     key_errors = () if operation.scope is PUBLIC else _KEY_ERRORS
     ours = (InternalError, Unavailable)
-    for error in dict.fromkeys((*operation.errors, *body_errors, *repetition_errors, *key_errors, *ours)):
+    for error in dict.fromkeys((*operation.errors, *body_errors, *idempotency_errors, *key_errors, *ours)):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         responses[str(status)] = {
