@@ -33,7 +33,6 @@ _KEY_ID = PathParameter("key_id", "The id of a key.", "5f0c2a4493b34f5f", _check
     request=KeyRequest,
     shown_once=True,
     answer=NewKeyAnswer,
-    shown_once=True,
     errors=(ValidationFailed, ScopeMissing, Forbidden),
 )
 def create_key(body: KeyRequest) -> NewKeyAnswer:
@@ -94,7 +93,6 @@ def revoke_key(key_id: str) -> KeyAnswer:
     shown_once=True,
     body_optional=True,
     answer=NewKeyAnswer,
-    shown_once=True,
     errors=(ValidationFailed, KeyNotFound, KeyConflict, ScopeMissing, Forbidden),
     parameters=(_KEY_ID,),
 )
