@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -72,3 +73,27 @@ def cloudformation() -> Any:
 @cache
 def lambda_() -> LambdaClient:
     return boto3.client("lambda", config=_CONFIG)
+
+
+# What the services call it when they are too busy (botocore/retries/standard.py has the list).
+_BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def passing(error: Exception) -> bool:
+    """Whether a call failed for a reason that passes: no answer, too busy, or a fault of the service's own."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error.response["Error"]["Code"] in _BUSY
+    return isinstance(error, (ConnectionError, HTTPClientError))

@@ -47,6 +47,11 @@ class Settings:
         return self._required("LOGINS_TABLE")
 
     @property
+    def requests_table(self) -> str:
+        """What requests leave behind: answers by Idempotency-Key, and what was submitted of late."""
+        return self._required("REQUESTS_TABLE")
+
+    @property
     def articles_table(self) -> str:
         """The index of the synced articles."""
         return self._required("ARTICLES_TABLE")

@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import signal
+import sys
 import threading
 import uuid
 from http import HTTPStatus
@@ -23,10 +24,12 @@ from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, ForbiddenError, LocalDevServer, ThreadedHTTPServer
 
 from chalicelib.logs import configure
-from local.processes import LOOPBACK, end_at_stdin_eof
+from local.processes import LOOPBACK, ChildProcess, clean_environment, end_at_stdin_eof
 from local.template import load_template
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chalice.app import Chalice
 
 logger = logging.getLogger(__name__)
@@ -149,6 +152,16 @@ def serve(app: Chalice, port: int, project: Path) -> LocalDevServer:
         lambda_timeout=function["lambda_timeout"], lambda_memory_size=function["lambda_memory_size"]
     )
     return LocalDevServer(app, chalice_config, LOOPBACK, port, handler_cls=handler, server_cls=_Server)
+
+
+def api_process(folder: Path, variables: Mapping[str, str], port: int = 0) -> ChildProcess:
+    """The API alone with these variables, not started yet. Port 0 is a free one; its log is `api.log`."""
+    return ChildProcess(
+        "api",
+        [sys.executable, "-m", "local.api", "--port", str(port), "--exit-on-stdin-eof"],
+        env=clean_environment(folder / "tmp", variables),
+        log_path=folder / "api.log",
+    )
 
 
 def main() -> None:

@@ -21,8 +21,10 @@ from chalice.app import Blueprint, MultiDict, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from chalicelib import trace
+from chalicelib import aws, trace
+from chalicelib.api import idempotency
 from chalicelib.api.caller import caller_id
+from chalicelib.api.conditional import awaited, tagged
 from chalicelib.api.door import admit, challenge
 from chalicelib.errors import (
     InternalError,
@@ -32,6 +34,7 @@ from chalicelib.errors import (
     PublisherError,
     ScopeMissing,
     Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -99,6 +102,16 @@ class Operation:
     parameters: tuple[PathParameter, ...] = ()
     statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
     max_body_bytes: int = MAX_BODY_BYTES
+    # Why the operation, a POST, takes no Idempotency-Key; for one that does, whether its view writes the record
+    # together with its effect, and whether its answer holds what is shown once (it is not kept then).
+    no_key: str | None = None
+    key_in_transaction: bool = False
+    shown_once: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it honours an Idempotency-Key. The other methods mean the same however often they come."""
+        return self.method == "POST" and self.no_key is None
 
 
 class Routes(Blueprint):
@@ -123,6 +136,9 @@ class Routes(Blueprint):
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        no_key: str | None = None,
+        key_in_transaction: bool = False,
+        shown_once: bool = False,
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
         """Declares a route. `scope` is what a key needs for it, or PUBLIC where it takes none. The view gets
         the parsed query, the parsed body, each where a model is given, and the path parameters, decoded; it
@@ -149,6 +165,9 @@ class Routes(Blueprint):
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
                 max_body_bytes=max_body_bytes,
+                no_key=no_key,
+                key_in_transaction=key_in_transaction,
+                shown_once=shown_once,
             )
             self.operations.append(operation)
 
@@ -174,15 +193,29 @@ def _serve(
             parsed.append(_parse_query(operation.query, _request.get()))
         if operation.request is not None:
             parsed.append(_parse_body(operation.request, _request.get(), operation))
-        answer = view(*parsed, **values)
+        request = _request.get()
+
+        def answered() -> Response:
+            answer = view(*parsed, **values)
+            return answer if isinstance(answer, Response) else respond(answer)
+
+        response = idempotency.carry_out(operation, request, values, parsed, answered)
+        if operation.method == "GET" and operation.answer is not None and response.status_code == 200:
+            response = tagged(request, response)
     except PublisherError as error:
         if error.status >= 500:
             logger.exception("a request failed")
         return problem(error)
-    except Exception:
-        logger.exception("a request failed")
-        return problem(InternalError("The request failed for a reason that we did not foresee."))
-    return answer if isinstance(answer, Response) else respond(answer)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        return _unforeseen(error)
+    return response
+
+
+def _unforeseen(error: Exception) -> Response:
+    logger.error("a request failed", exc_info=error)
+    if aws.passing(error):
+        return problem(Unavailable(retry_after=2))
+    return problem(InternalError("The request failed for a reason that we did not foresee."))
 
 
 def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -219,7 +252,13 @@ def problem_document(error: PublisherError) -> dict[str, Any]:
         "next_step": error.next_step,
         "request_id": request_id(),
         "errors": error.context.get("errors", []),
+        **{name: error.context[name] for name in error.members if name in error.context},
     }
+
+
+def wait_for_change(look: Callable[[], Response], seconds: int) -> Response:
+    """What `look` sees, as soon as it is another than the caller knows, or after so many seconds."""
+    return awaited(_request.get(), look, seconds)
 
 
 def request_id() -> str:
@@ -267,9 +306,8 @@ def edge(operations: list[Operation]) -> Middleware:
                 response = problem(MethodNotAllowed(f"{request.method} is not one of this route's methods."))
         except PublisherError as error:
             response = problem(error)
-        except Exception:
-            logger.exception("a request failed")
-            response = problem(InternalError("The request failed for a reason that we did not foresee."))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            response = _unforeseen(error)
         media_type = response.headers.get("Content-Type", "")
         if response.status_code >= 400 and media_type != "application/problem+json":
             response = problem(_framework_error(response, request))

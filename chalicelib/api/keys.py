@@ -31,6 +31,7 @@ _KEY_ID = PathParameter("key_id", "The id of a key.", "5f0c2a4493b34f5f", _check
     "/api/v1/keys",
     scope=Scope.KEYS_ADMIN,
     request=KeyRequest,
+    shown_once=True,
     answer=NewKeyAnswer,
     errors=(ValidationFailed, ScopeMissing, Forbidden),
 )
@@ -89,6 +90,7 @@ def revoke_key(key_id: str) -> KeyAnswer:
     "/api/v1/keys/{key_id}/rotate",
     scope=Scope.KEYS_ADMIN,
     request=KeyRotation,
+    shown_once=True,
     body_optional=True,
     answer=NewKeyAnswer,
     errors=(ValidationFailed, KeyNotFound, KeyConflict, ScopeMissing, Forbidden),

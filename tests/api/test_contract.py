@@ -129,7 +129,7 @@ def test_preferences_stand_in_for_fields_that_a_request_leaves_out(
     body = {"video_url": "https://example.com/v.mp4", "title": "t", "account_name": account_name}
 
     silent = api.post("/api/v1/publish", body).json()["id"]
-    outspoken = api.post("/api/v1/publish", {**body, "tags": [], "claim_type": None}).json()["id"]
+    outspoken = api.post("/api/v1/publish", {**body, "title": "u", "tags": [], "claim_type": None}).json()["id"]
 
     task = tasks.get(silent).submission
     assert (task.tags, task.claim_type, task.visibility) == (["日常"], "内容由AI生成", "private")
@@ -178,7 +178,7 @@ def test_a_schedule_time_is_read_in_the_accounts_time_zone(api: Api, body: dict[
     there = at.astimezone(ZoneInfo("America/New_York"))
 
     local = api.post("/api/v1/publish", {**body, "schedule_time": f"{there:%Y-%m-%d %H:%M}"}).json()
-    offset = api.post("/api/v1/publish", {**body, "schedule_time": at.isoformat()}).json()
+    offset = api.post("/api/v1/publish", {**body, "title": "u", "schedule_time": at.isoformat()}).json()
 
     assert local["publish_at"] == offset["publish_at"] == to_rfc3339(at)
     applied = [api.get(f"/api/v1/tasks/{task['id']}").json()["applied"] for task in (local, offset)]
