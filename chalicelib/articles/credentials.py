@@ -8,7 +8,7 @@ They are kept apart, because the API needs the second and must not be able to re
 
 Each names a place, where one such JSON object stands:
 
-    arn:aws:secretsmanager:…     a secret of AWS Secrets Manager, by its ARN
+    arn:…:secretsmanager:…       a secret of AWS Secrets Manager, by its ARN
     ssm:/path/of/a/parameter     a SecureString of AWS Systems Manager's Parameter Store
 
 Where it is not set, as in a local run, the environment holds the secrets themselves.

@@ -317,8 +317,9 @@ class Leisurely:
         return getattr(self._client, name)
 
     def scan(self, *arguments: Any, **options: Any) -> Page:
+        page = self._client.scan(*arguments, **options)
         self._clock.sleep(100)
-        return self._client.scan(*arguments, **options)
+        return page
 
 
 def test_after_an_outage_longer_than_the_window_the_scan_begins_anew_and_says_what_is_missing(
