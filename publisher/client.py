@@ -333,8 +333,10 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def _part(value: str) -> str:
-    """A value as one segment of a path: neither a slash nor dots lead out of it."""
-    return quote(value, safe="").replace(".", "%2E") if value.strip(".") == "" else quote(value, safe="")
+    """A value as one segment of a path: it leads nowhere else. Raises Misconfigured."""
+    if value in ("", ".", ".."):
+        raise Misconfigured(f"{value!r} can be no name and no id.", "Give the name or id as a list shows it.")
+    return quote(value, safe="")
 
 
 def _given(**values: Any) -> Document:
