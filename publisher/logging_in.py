@@ -42,6 +42,8 @@ class CodePrompt:
         asked = (verification["asked_at"], verification["tries"])
         if asked != self._asked:
             self._asked = asked
+            if verification.get("complaint"):
+                self._say(verification["complaint"])
             self._say(_question(verification, again=resend is not None))
         try:
             line = self._lines.get(POLL_SECONDS)
@@ -60,6 +62,7 @@ class CodePrompt:
                 self._say("Another code is on its way.")
             else:
                 give(line)
+                self._say("Douyin is checking it.")
         except Refused as refused:
             self._say(f"{refused.cause} {refused.next_step}")
             self._asked = None
@@ -96,9 +99,6 @@ def log_in(
 
 
 def _question(verification: Document, *, again: bool) -> str:
-    complaint = verification.get("complaint")
-    return (
-        (f"{complaint}\n" if complaint else "")
-        + f"Douyin has sent a code by SMS to {verification['phone'] or 'the phone of the account'}. "
-        + (f"Type it here, or {AGAIN!r} to have another one sent:" if again else "Type it here:")
-    )
+    where = verification["phone"] or "the phone of the account"
+    how = f"Type it here, or {AGAIN!r} to have another one sent:" if again else "Type it here:"
+    return f"Douyin has sent a code by SMS to {where}. {how}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,14 +22,14 @@ from publisher.private_file import write_private
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from publisher.client import Document
 
-# The specification wants 4 light modules around a code; phones manage with 2 where there is no room.
-_QUIET_ZONES = (4, 2)
-# The lines below the code, and the cursor's.
-_OTHER_LINES = 3
+# The specification wants 4 light modules around a code; phones manage with fewer where there is no room.
+_QUIET_ZONES = (4, 2, 1)
+# What stands below the code.
+_OTHER_LINES = 2
 # Black and white of the 256 colours: unlike the first 16, no theme changes them.
 _INK = "color(16) on color(231)"
 _PAPER = {True: "on color(16)", False: "on color(231)"}
@@ -46,9 +46,9 @@ class LoginScreen:
     qr_file: Path | None = None
     dark_terminal: bool = True
     _live: Live | None = None
-    _shown: str | None = None
+    _picture: str | None = None
+    _modules: qr.Modules | None = None
     _said: str | None = None
-    _code: RenderableType = field(default_factory=Text)
 
     def __enter__(self) -> LoginScreen:
         return self
@@ -62,19 +62,22 @@ class LoginScreen:
 
     def show(self, login: Document, now: datetime) -> None:
         picture = login["qr_code_base64"] if login["state"] == "qr_ready" else None
-        if picture is not None and picture != self._shown:
-            self._shown = picture
-            self._new_code(base64.b64decode(picture))
+        fresh = picture is not None and picture != self._picture
+        if picture is not None and fresh:
+            self._take(picture)
+        code = None if picture is None else self._code()
+        if not self.console.is_terminal:
+            if code is not None and fresh:
+                self.console.print(code, soft_wrap=True)
+            self._say_once(shown(login["msg"]))
+            return
         text = Text(shown(login["msg"]), style="bold")
         if picture is not None:
             text += Text(_countdown(login["qr_expires_at"], now), style="not bold dim")
-        if not self.console.is_terminal:
-            self._say_once(login["msg"])
-            return
         if self._live is None:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(Group(self._code, text) if picture is not None else text, refresh=True)
+        self._live.update(text if code is None else Group(code, text), refresh=True)
 
     def rest(self) -> None:
         """Takes the code away: to ask for something, or at the end."""
@@ -82,21 +85,28 @@ class LoginScreen:
             self._live.stop()
             self._live = None
 
-    def _new_code(self, png: bytes) -> None:
+    def _take(self, picture: str) -> None:
+        self._picture = picture
+        png = base64.b64decode(picture)
         if self.qr_file is not None:
             write_private(self.qr_file, png)
         try:
-            drawn = self._drawn(qr.modules_of(png))
+            self._modules = qr.modules_of(png)
         except (qr.NoCodeFound, UnreadablePicture):
-            drawn = None
+            self._modules = None
+
+    def _code(self) -> Text | None:
+        """The code as it fits now. Where it does not, it is told where the picture is."""
+        drawn = None if self._modules is None else self._drawn(self._modules)
         if drawn is None:
-            if self.qr_file is None:
+            if self.qr_file is None and self._picture is not None:
                 self.qr_file = _new_file()
-                write_private(self.qr_file, png)
-            drawn = Text(f"The QR code cannot be drawn here. Open its picture and scan it: {self.qr_file}")
-        self._code = drawn
-        if not self.console.is_terminal:
-            self.console.print(drawn, soft_wrap=True)
+                write_private(self.qr_file, base64.b64decode(self._picture))
+            why = (
+                "cannot be drawn here" if self._modules is None else "has no room here: make the window larger"
+            )
+            self._say_once(f"The QR code {why}, or open its picture and scan it: {self.qr_file}")
+        return drawn
 
     def _drawn(self, modules: qr.Modules) -> Text | None:
         """None where the terminal has no room for it, or no way to draw it."""
@@ -125,7 +135,7 @@ class LoginScreen:
     def _say_once(self, text: str) -> None:
         if text != self._said:
             self._said = text
-            self.console.print(Text(shown(text)), soft_wrap=True)
+            self.console.print(Text(text), soft_wrap=True)
 
 
 def _new_file() -> Path:

@@ -1,7 +1,5 @@
 """`publisher mcp`."""
 
-import os
-
 import typer
 
 from publisher.command import Run, command
@@ -26,6 +24,4 @@ def serve(run: Run) -> None:
             "The MCP server needs the package mcp, which is not installed.",
             "Install it: pip install 'social-publisher[mcp]', or pip install '.[mcp]' in the repository.",
         ) from None
-    client = run.client
-    os.environ.setdefault("OTEL_SDK_DISABLED", "true")
-    build_server(client).run()
+    build_server(run.client).run()

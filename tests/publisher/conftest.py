@@ -125,7 +125,7 @@ class Told:
 
 class Scripted(ThreadingHTTPServer):
     """Answers as scripted, one after the other, and the last one for ever: (status, headers, body); None closes
-    the connection without an answer.
+    the connection without an answer. `answers_to` paths that end so go before.
     """
 
     daemon_threads = True
@@ -133,6 +133,7 @@ class Scripted(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script: list[tuple[int, dict[str, str], bytes] | None] = []
+        self.answers_to: dict[str, tuple[int, dict[str, str], Any]] = {}
         self.told: list[Told] = []
 
     @property
@@ -156,11 +157,18 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.told.append(Told(self.command, self.path, headers, body))
         script = self.server.script
+        ends = [end for end in self.server.answers_to if self.path.endswith(end)]
+        if ends:
+            status, extra, document = self.server.answers_to[ends[0]]
+            self._answer(status, extra, json.dumps(document).encode())
+            return
         answer = script.pop(0) if len(script) > 1 else script[0]
         if answer is None:
             self.close_connection = True
             return
-        status, extra, content = answer
+        self._answer(*answer)
+
+    def _answer(self, status: int, extra: dict[str, str], content: bytes) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **extra}.items():
             self.send_header(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_the_time_may_be_over_before(scripted: Scripted, patient: Patient, state
 
 
 def test_a_person_who_is_there_is_asked_until_the_task_goes_on(scripted: Scripted, patient: Patient) -> None:
-    waiting = (200, {}, _task(State.NEEDS_VERIFICATION))
+    waiting: tuple[int, dict[str, str], Any] = (200, {}, _task(State.NEEDS_VERIFICATION))
     scripted.answers(waiting, waiting, (200, {}, _task(State.PUBLISHED)))
     asked: list[str] = []
     _, ended = follow(
@@ -88,10 +89,9 @@ def test_durations_add_up(parts: list[tuple[int, str]]) -> None:
 
 @given(st.text(max_size=30))
 def test_any_other_text_is_refused(text: str) -> None:
-    try:
-        assert 0 < parse_duration(text) <= LONGEST
-    except ValueError as error:
-        assert "must be a duration" in str(error)
+    if not re.fullmatch(r"([0-9]+[smhd])+", text):
+        with pytest.raises(ValueError, match="must be a duration"):
+            parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["", "90", "s", "-1s", "1.5h", "1h ", "١m", "9" * 5000 + "s"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,7 @@ def test_what_was_kept_is_found_and_for_its_owner_alone(kept: Path) -> None:
     assert load({}, kept) == _KEPT
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
-    assert os.listdir(kept.parent) == [kept.name]
+    assert list(kept.parent.iterdir()) == [kept]
 
 
 def test_keeping_anew_narrows_a_file_that_others_could_read(kept: Path) -> None:
