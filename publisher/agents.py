@@ -104,6 +104,9 @@ def _task_tools(server: MCPServer[Any], client: Client) -> None:
                 "the same key and arguments never make a second task, for 24 hours."
             ),
         ] = None,
+        allow_duplicate: Annotated[
+            bool, Field(description="Although the account had this video with this title within 24 hours.")
+        ] = False,
     ) -> Document:
         """Publish a video to Douyin, for everybody to see (as the account's preferences say).
 
@@ -118,6 +121,7 @@ def _task_tools(server: MCPServer[Any], client: Client) -> None:
             "claim_type": claim_type,
             "schedule_time": schedule_time,
             "manual_review": manual_review,
+            "allow_duplicate": allow_duplicate or None,
         }
         body = {name: value for name, value in given.items() if value is not None}
         with _told():

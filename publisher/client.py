@@ -162,6 +162,9 @@ class Client:
     def delete_webhook(self, webhook_id: str) -> Document:
         return self._send("DELETE", f"/webhooks/{_part(webhook_id)}")
 
+    def rotate_webhook(self, webhook_id: str, body: Document) -> Document:
+        return self._post(f"/webhooks/{_part(webhook_id)}/rotate-secret", body)
+
     def test_webhook(self, webhook_id: str) -> Document:
         return self._post(f"/webhooks/{_part(webhook_id)}/test")
 

@@ -74,6 +74,12 @@ def publish(
         ),
     ] = None,
     *,
+    allow_duplicate: Annotated[
+        bool,
+        typer.Option(
+            "--allow-duplicate", help="Although the account had this video with this title within 24 hours."
+        ),
+    ] = False,
     wait: Wait = False,
     timeout: Timeout = None,
 ) -> None:
@@ -91,6 +97,7 @@ def publish(
         "schedule_time": schedule,
         "account_name": account,
         "manual_review": review,
+        "allow_duplicate": allow_duplicate or None,
     }
     body = {name: value for name, value in given.items() if value is not None}
     body["video_url"] = _media(run, video, "video")

@@ -36,10 +36,10 @@ def list_tasks(
     state: Annotated[
         str | None, typer.Option(metavar="STATE", help="Finer: awaiting_review, outcome_unknown, …")
     ] = None,
-    created_after: Annotated[
+    created_from: Annotated[
         str | None, typer.Option(metavar="TIME", help="RFC 3339, such as 2026-11-20T00:00:00+08:00.")
     ] = None,
-    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339.")] = None,
+    created_to: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, not included.")] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
     *,
@@ -50,8 +50,8 @@ def list_tasks(
         "account_name": account,
         "status": status,
         "state": state,
-        "created_after": created_after,
-        "created_before": created_before,
+        "created_from": created_from,
+        "created_to": created_to,
         "cursor": cursor,
     }
     page = run.client.tasks(filters, wanted(limit, everything))

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from publisher.client import Document
 from publisher.command import Run, command, group
 from publisher.commands.paging import All, Limit, wanted
 
@@ -15,6 +16,7 @@ def add_to(app: typer.Typer) -> None:
     command(webhooks, "list")(list_webhooks)
     command(webhooks, "create")(create)
     command(webhooks, "delete")(delete)
+    command(webhooks, "rotate")(rotate)
     command(webhooks, "test")(test)
     command(webhooks, "deliveries")(deliveries)
 
@@ -22,11 +24,13 @@ def add_to(app: typer.Typer) -> None:
 def list_webhooks(run: Run) -> None:
     """List the endpoints, without their secrets."""
     found = run.client.webhooks()
-    columns = ("id", "url", "events", "state")
+    columns = ("id", "url", "events", "enabled", "failing_since")
     run.out.answer(
         found,
         lambda: run.out.table(
-            columns, [[hook.get(column) for column in columns] for hook in found["data"]], "No webhooks."
+            [column.replace("_", " ") for column in columns],
+            [[hook.get(column) for column in columns] for hook in found["data"]],
+            "No webhooks.",
         ),
     )
 
@@ -38,11 +42,11 @@ def create(
         list[str] | None,
         typer.Option(metavar="TYPE", help="What it is told of, such as task.published or task.*; repeat it."),
     ] = None,
+    description: Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")] = None,
 ) -> None:
     """Have an address told what happens. Its signing secret is shown this once."""
-    made = run.client.create_webhook({"url": url, **({"events": event} if event else {})})
-    run.out.answer(made, lambda: run.out.fields(made.items()))
-    run.out.say("The secret is shown this once: the receiver verifies signatures with it.", "bold")
+    given = {"url": url, "events": event or None, "description": description}
+    _show_new(run, run.client.create_webhook({name: value for name, value in given.items() if value}))
 
 
 def delete(
@@ -57,6 +61,18 @@ def delete(
     run.out.answer(deleted, lambda: run.out.line(f"{webhook_id} is deleted."))
 
 
+def rotate(
+    run: Run,
+    webhook_id: WebhookId,
+    overlap_hours: Annotated[
+        int | None, typer.Option(metavar="N", help="How long the old secret signs, too. 0: no more.")
+    ] = None,
+) -> None:
+    """Get a new signing secret, which is shown this once. The old one signs, too, for a while."""
+    body = {} if overlap_hours is None else {"overlap_hours": overlap_hours}
+    _show_new(run, run.client.rotate_webhook(webhook_id, body))
+
+
 def test(run: Run, webhook_id: WebhookId) -> None:
     """Send the address a test; `webhooks deliveries` shows what it answered."""
     sent = run.client.test_webhook(webhook_id)
@@ -66,11 +82,18 @@ def test(run: Run, webhook_id: WebhookId) -> None:
 def deliveries(run: Run, webhook_id: WebhookId, limit: Limit = 20, *, everything: All = False) -> None:
     """List what was sent to an address, newest first, and what it answered."""
     page = run.client.deliveries(webhook_id, wanted(limit, everything))
-    columns = list(dict.fromkeys(key for delivery in page["data"] for key in delivery))
+    columns = ("id", "type", "status", "tries", "created_at", "next_try_at")
     run.out.answer(
         page,
         lambda: run.out.table(
-            columns, [[delivery.get(column) for column in columns] for delivery in page["data"]], "Nothing yet."
+            [column.replace("_", " ") for column in columns],
+            [[delivery.get(column) for column in columns] for delivery in page["data"]],
+            "Nothing yet.",
         ),
     )
     run.out.more(page)
+
+
+def _show_new(run: Run, webhook: Document) -> None:
+    run.out.answer(webhook, lambda: run.out.fields(webhook.items()))
+    run.out.say("The secret is shown this once: the receiver verifies signatures with it.", "bold")

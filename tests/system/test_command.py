@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp import Client as McpClient
 from mcp import StdioServerParameters
+from mcp.types import ImageContent, TextContent
 
 from tests.conftest import ROOT
 from tests.container.support import COVER, VIDEO
@@ -132,15 +133,14 @@ def test_an_agent_logs_an_account_in_and_publishes_with_a_code(
     async def conversation() -> dict[str, Any]:
         async with McpClient(server) as agent:
             text, image = (await agent.call_tool("start_login", {"account_name": "代理账号"})).content
-            if image.type != "image":
-                raise AssertionError(image)
+            assert isinstance(image, ImageContent)
             token = phone.scan(image.data)
             phone.confirm(token, user["uid"])
-            login_id = found(r"login_id (\S+):", text.text)
+            login_id = found(r"login_id (\S+):", said_in(text))
             said = ""
             while "success" not in said:
                 seen = await agent.call_tool("check_login", {"login_id": login_id, "wait_seconds": 60})
-                said = seen.content[0].text
+                said = said_in(seen.content[0])
                 assert "failed" not in said, said
 
             arguments = {"account_name": "代理账号", "title": "代理发布", "video": str(VIDEO)}
@@ -157,6 +157,11 @@ def test_an_agent_logs_an_account_in_and_publishes_with_a_code(
     done = outcome(client, task["id"])
     assert done["status"] == "success", done
     assert len([work for work in phone.works() if work["title"] == "代理发布"]) == 1
+
+
+def said_in(content: Any) -> str:
+    assert isinstance(content, TextContent)
+    return content.text
 
 
 def found(pattern: str, text: str) -> str:
