@@ -84,7 +84,7 @@ def test_every_tool_says_what_it_does_to_the_world(tools: dict[str, Tool]) -> No
     writes = {name: hint for name, hint in hints.items() if hint and not hint.read_only_hint}
     assert {name for name, hint in writes.items() if hint.destructive_hint} == _DESTRUCTIVE
     assert {name for name, hint in writes.items() if hint.idempotent_hint} == _REPEATABLE
-    assert len(tools) <= 16
+    assert len(tools) <= 15
     for tool in tools.values():
         assert tool.description
         assert len(tool.description) > 20
