@@ -2,6 +2,7 @@
 
 import os
 import sys
+from getpass import getpass
 from typing import Annotated
 
 import typer
@@ -36,13 +37,7 @@ def configure(
         raise Misconfigured("There is nobody to ask for the URL.", "Give --url.")
     url = checked_url(url)
     if asks:
-        key = typer.prompt(
-            "API key (nothing is shown; empty for none)",
-            default="",
-            hide_input=True,
-            show_default=False,
-            err=True,
-        )
+        key = getpass("API key (nothing is shown; empty for none): ").strip()
     else:
         key = read_line()
     settings = Settings(url=url, api_key=checked_key(key) if key else None)

@@ -1,6 +1,7 @@
 """The options for an account's preferences, and what they mean to the API."""
 
 import sys
+from getpass import getpass
 from typing import Annotated, Any
 
 import typer
@@ -51,5 +52,5 @@ def _credentials() -> dict[str, str]:
         return {"username": read_line(), "password": read_line()}
     return {
         "username": typer.prompt("Username of the proxy", err=True),
-        "password": typer.prompt("Password (nothing is shown)", hide_input=True, err=True),
+        "password": getpass("Password (nothing is shown): "),
     }
