@@ -72,10 +72,11 @@ def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: dateti
         return
     since = complete_until(state)
     if found is None:
-        logger.warning("%s: the sync has recovered", channel)
+        logger.warning("the sync has recovered", extra={"channel": channel})
         kind, event_id = SYNC_RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
     else:
-        logger.error("%s: %s, complete until %s only", channel, found, since)
+        behind = {"channel": channel, "alarm": found, "complete_until": since}
+        logger.error("the sync is behind", extra=behind)
         kind, event_id = SYNC_BEHIND, f"{channel}/{found}/{since}"
     emit(
         eventbridge,

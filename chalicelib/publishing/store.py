@@ -6,11 +6,13 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.dynamodb import ConditionFailed, Table, Update
+from chalicelib.dynamodb import ConditionFailed, Table, Update, transact
 from chalicelib.errors import Fenced, StateConflict, TaskNotFound
 from chalicelib.publishing import states
+from chalicelib.publishing.listing import listed
 from chalicelib.publishing.states import HELD, State
 from chalicelib.publishing.task import Task
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.dynamodb import Write
     from chalicelib.publishing.states import Move
 
 # The value of the sparse index' hash key. One partition takes 1,000 writes a second: 80 million a day.
@@ -33,8 +36,12 @@ class TaskStore:
         self._table = Table(client, table, "id")
         self._clock = clock
 
-    def create(self, task: Task) -> None:
-        self._table.put_new(task.to_item())
+    def create(self, task: Task, *beside: Write) -> None:
+        """Stores a new task and what goes with it, all or nothing. Raises TransactionRefused: the task is the
+        first of the writes.
+        """
+        item = {**task.to_item(), **listed(task)}
+        transact(self._table.client, [self._table.putting(item), *beside])
 
     def get(self, task_id: str) -> Task:
         task = self.find(task_id)
@@ -66,6 +73,8 @@ class TaskStore:
         if (due_at is not None) is not move.target.watched:
             raise TypeError(f"the move {move.name!r} {'needs' if move.target.watched else 'takes no'} due_at")
         update = self._moving(move, epoch).set(**changes)
+        if move.action is not None:
+            update.set(**carried())
         if move.voids:
             update.set(intent=None)
         if not move.target.held:

@@ -36,10 +36,7 @@ def configure(
     if url is None:
         raise Misconfigured("There is nobody to ask for the URL.", "Give --url.")
     url = checked_url(url)
-    if asks:
-        key = getpass("API key (nothing is shown; empty for none): ").strip()
-    else:
-        key = read_line()
+    key = getpass("API key (nothing is shown; empty for none): ").strip() if asks else read_line()
     settings = Settings(url=url, api_key=checked_key(key) if key else None)
     if check:
         _check(Client(settings))
