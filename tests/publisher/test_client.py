@@ -250,13 +250,7 @@ def test_routes_that_the_client_knows_are_routes_of_the_api(scripted: Scripted, 
     assert len(public - {"now"}) == 33
 
 
-# Of keys, webhooks and the list of tasks.
 _BEING_BUILT = {
-    ("GET", "/api/v1/tasks"),
-    ("GET", "/api/v1/keys"),
-    ("POST", "/api/v1/keys"),
-    ("POST", "/api/v1/keys/*/rotate"),
-    ("DELETE", "/api/v1/keys/*"),
     ("GET", "/api/v1/webhooks"),
     ("POST", "/api/v1/webhooks"),
     ("DELETE", "/api/v1/webhooks/*"),
