@@ -20,9 +20,7 @@ def name(log_in: Callable[[str], str]) -> str:
     return log_in(f"account-{uuid.uuid4().hex[:8]}")
 
 
-def _publish(
-    publisher: Command, name: str, *arguments: str, video: str = "https://example.com/v.mp4"
-) -> list[str]:
+def _publish(name: str, *arguments: str, video: str = "https://example.com/v.mp4") -> list[str]:
     return ["publish", video, "--account", name, "--title", "标题", "--json", *arguments]
 
 
