@@ -15,8 +15,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── PayloadTooLarge             request.too_large        413
     │   ├── UnsupportedMediaType        request.unsupported_media_type 415
     │   ├── TooManyRequests             request.rate_limited     429
-    │   ├── IdempotencyKeyInvalid                  idempotency.key_invalid  400
-    │   ├── IdempotencyKeyReused                   idempotency.key_reused   422
+    │   ├── IdempotencyKeyInvalid       idempotency.key_invalid  400
+    │   ├── IdempotencyKeyReused        idempotency.key_reused   422
     │   └── AnswerShownOnce             idempotency.shown_once   409
     ├── NotFound                        *.not_found              404
     │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound · KeyNotFound

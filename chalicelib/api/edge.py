@@ -104,14 +104,14 @@ class Operation:
     max_body_bytes: int = MAX_BODY_BYTES
     # Why the operation, a POST, takes no Idempotency-Key; for one that does, whether its view writes the record
     # together with its effect, and whether its answer holds what is shown once (it is not kept then).
-    no_key: str | None = None
+    unkeyed: str | None = None
     key_in_transaction: bool = False
     shown_once: bool = False
 
     @property
     def keyed(self) -> bool:
         """Whether it honours an Idempotency-Key. The other methods mean the same however often they come."""
-        return self.method == "POST" and self.no_key is None
+        return self.method == "POST" and self.unkeyed is None
 
 
 class Routes(Blueprint):
@@ -136,7 +136,7 @@ class Routes(Blueprint):
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
-        no_key: str | None = None,
+        unkeyed: str | None = None,
         key_in_transaction: bool = False,
         shown_once: bool = False,
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
@@ -165,7 +165,7 @@ class Routes(Blueprint):
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
                 max_body_bytes=max_body_bytes,
-                no_key=no_key,
+                unkeyed=unkeyed,
                 key_in_transaction=key_in_transaction,
                 shown_once=shown_once,
             )

@@ -101,7 +101,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     answer=NotificationTaken,
     errors=(NotificationRefused, NotificationsOff),
     max_body_bytes=_MAX_NOTIFICATION_BYTES,
-    no_key="the content service sends none; the articles are marked, and marking them again changes nothing",
+    unkeyed="the content service sends none; the articles are marked, and marking them again changes nothing",
 )
 def take_notification(body: Notification) -> NotificationTaken:
     """Take a notification of changed content from the content service (内容变更通知).

@@ -18,7 +18,7 @@ routes = Routes(__name__, "uploads")
     request=UploadRequest,
     answer=UploadAnswer,
     errors=(ValidationFailed, MediaTooLarge),
-    no_key="it changes nothing: an answer is leave to upload, and nothing is kept of one that is not used",
+    unkeyed="it changes nothing: an answer is leave to upload, and nothing is kept of one that is not used",
 )
 def open_upload(body: UploadRequest) -> UploadAnswer:
     """Get leave to upload a video or a cover.

@@ -72,6 +72,27 @@ def test_the_api_answers_behind_the_gateway(stack: Deployed) -> None:
     assert answer.headers["X-Request-Id"]
 
 
+def test_without_a_key_the_deployed_api_serves_nobody(stack: Deployed) -> None:
+    answer = stack.api.get("/api/v1/accounts", headers={"Authorization": None})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.required")
+
+
+def test_the_apis_role_allows_all_that_is_done_with_keys(stack: Deployed) -> None:
+    made = stack.api.post("/api/v1/keys", {"name": "x", "scopes": ["accounts:read"]})
+    assert made.status_code == 200, made.text
+    assert made.headers["RateLimit"].startswith('"writes";r=')
+    path = f"/api/v1/keys/{made.json()['id']}"
+    used = stack.api.get("/api/v1/accounts", headers={"Authorization": f"Bearer {made.json()['key']}"})
+    assert (used.status_code, used.headers["RateLimit"].partition(";")[0]) == (200, '"reads"')
+    assert stack.api.get(path).json()["last_used_at"] is not None
+    rotated = stack.api.post(f"{path}/rotate", {"overlap_hours": 1})
+    assert rotated.status_code == 200, rotated.text
+    listed = {key["id"] for key in stack.api.get("/api/v1/keys").json()["data"]}
+    assert {made.json()["id"], rotated.json()["id"]} <= listed
+    assert stack.api.delete(path).json()["live"] is False
+
+
 def test_a_submitted_work_is_a_task_and_a_message_of_its_account(stack: Deployed, tasks: TaskStore) -> None:
     answer = stack.api.post("/api/v1/publish", _BODY)
 
