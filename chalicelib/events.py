@@ -19,6 +19,12 @@ SOURCE = "social-publisher"
 ACCOUNT_EXPIRED = "Account expired"
 SYNC_BEHIND = "Sync behind"
 SYNC_RECOVERED = "Sync recovered"
+WEBHOOK_DISABLED = "Webhook disabled"
+
+# As webhooks call what no table of states tells of (chalicelib/webhooks/registry.py).
+BEHIND = "sync.behind"
+RECOVERED = "sync.recovered"
+ARTICLES_CHANGED = "articles.changed"
 
 
 def event(event_id: str, kind: str, at: str, **detail: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from chalice.app import Blueprint, MultiDict, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from chalicelib import outbox
 from chalicelib.errors import (
     InternalError,
     MalformedRequest,
@@ -216,6 +217,7 @@ def edge_middleware(request: Request, get_response: Callable[[Request], Response
     given = request.headers.get("x-request-id", "")
     _request.set(request)
     _request_id.set(given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
+    outbox.cause.set(_request_id.get())
     response = get_response(request)
     media_type = response.headers.get("Content-Type", "")
     if response.status_code >= 400 and media_type != "application/problem+json":

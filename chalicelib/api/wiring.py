@@ -22,14 +22,18 @@ from chalicelib.publishing.submission import TaskDesk
 from chalicelib.sealing import Sealer
 from chalicelib.settings import settings
 from chalicelib.uploads.desk import UploadDesk
+from chalicelib.webhooks.deliveries import DeliveryStore
+from chalicelib.webhooks.desk import WebhookDesk
+from chalicelib.webhooks.endpoints import EndpointStore
+from chalicelib.webhooks.outboxes import bell, outbox
 
 
 def task_store() -> TaskStore:
-    return TaskStore(aws.dynamodb(), settings.tasks_table)
+    return TaskStore(aws.dynamodb(), settings.tasks_table, outbox=outbox("task"))
 
 
 def account_store() -> AccountStore:
-    return AccountStore(aws.dynamodb(), settings.accounts_table)
+    return AccountStore(aws.dynamodb(), settings.accounts_table, outbox=outbox("account"))
 
 
 def check_desk() -> CheckDesk:
@@ -37,7 +41,7 @@ def check_desk() -> CheckDesk:
 
 
 def login_store() -> LoginStore:
-    return LoginStore(aws.dynamodb(), settings.logins_table)
+    return LoginStore(aws.dynamodb(), settings.logins_table, outbox=outbox("login"))
 
 
 def import_box() -> ImportBox:
@@ -71,6 +75,12 @@ def login_desk() -> LoginDesk:
 
 def task_desk() -> TaskDesk:
     return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk(), sealer())
+
+
+def webhook_desk() -> WebhookDesk:
+    endpoints = EndpointStore(aws.dynamodb(), settings.webhooks_table)
+    deliveries = DeliveryStore(aws.dynamodb(), settings.webhooks_table)
+    return WebhookDesk(endpoints, deliveries, sealer(), lambda: bell().ring(due="now"))
 
 
 def article_index() -> ArticleIndex:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from chalicelib.articles.state import commit_state, load_state
 from chalicelib.clock import from_rfc3339, to_rfc3339
-from chalicelib.events import SYNC_BEHIND, SYNC_RECOVERED, emit, event
+from chalicelib.events import BEHIND, RECOVERED, SYNC_BEHIND, SYNC_RECOVERED, emit, event
+from chalicelib.outbox import event_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.state import CursorState
     from chalicelib.articles.store import Store
 
@@ -60,8 +62,10 @@ def alarm(state: CursorState, now: datetime) -> Alarm | None:
     return "cursor_ageing" if behind >= AGEING_AFTER else None
 
 
-def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: datetime) -> None:
-    """Tells of an alarm that was not told of yet, and of its end, on the event bus and in the log.
+def announce(
+    store: Store, channel: str, eventbridge: Any, bus: str, now: datetime, tell: Tell | None = None
+) -> None:
+    """Tells of an alarm that was not told of yet, and of its end, on the event bus, by `tell` and in the log.
 
     The state remembers what was told, after the bus has taken it: an event may come twice, with the same id.
     Raises EventNotTaken, CursorConflict if a run works on the channel, and botocore's errors.
@@ -73,15 +77,14 @@ def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: dateti
     since = complete_until(state)
     if found is None:
         logger.warning("%s: the sync has recovered", channel)
-        kind, event_id = SYNC_RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
+        kind, told, seed = SYNC_RECOVERED, RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
     else:
         logger.error("%s: %s, complete until %s only", channel, found, since)
-        kind, event_id = SYNC_BEHIND, f"{channel}/{found}/{since}"
-    emit(
-        eventbridge,
-        bus,
-        [event(event_id, kind, to_rfc3339(now), channel=channel, alarm=found, complete_until=since)],
-    )
+        kind, told, seed = SYNC_BEHIND, BEHIND, f"{channel}/{found}/{since}"
+    data = {"channel": channel, "alarm": found, "complete_until": since}
+    emit(eventbridge, bus, [event(seed, kind, to_rfc3339(now), **data)])
+    if tell is not None:
+        tell(event_id(from_rfc3339(since) if since else now, seed), told, now, {**data, "url": "/api/v1/sync"})
     commit_state(store, replace(state, alarm=found), stored.etag)
 
 

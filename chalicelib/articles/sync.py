@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.articles import health
+from chalicelib.articles import health, news
 from chalicelib.articles.recheck import ArticleSource, run_recheck
 from chalicelib.articles.scan import PageSource, run_scan
 from chalicelib.articles.state import LIVE, backfill_names, create_state, load_state
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.articles.index import ArticleIndex
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.runs import RunSummary
 
     Deadline = Callable[[], float]
@@ -93,7 +94,7 @@ class Order:
 class Sync:
     """The sync's collaborators. `client` is asked for when there is something to ask the service, so that
     missing keys fail the runs, and not the alarm about them. `eventbridge` is a boto3 client, `bus` the name of
-    an event bus.
+    an event bus. `tell` keeps an event for webhooks; None where nobody wants any.
     """
 
     client: Callable[[], ContentSource]
@@ -104,6 +105,7 @@ class Sync:
     bus: str
     prefix: str = ""
     clock: Clock = utc_now
+    tell: Tell | None = None
 
     def turn(
         self, channels: Sequence[str], order: Order, *, run_id: str, deadline: Deadline
@@ -134,7 +136,10 @@ class Sync:
         self, store: Store, channel: str, channels: Sequence[str], *, run_id: str, deadline: Deadline
     ) -> Iterator[tuple[str, Callable[[], object]]]:
         """What is to be run for the channel, each when its turn has come."""
-        yield "alarm", lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock())
+        yield (
+            "alarm",
+            lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock(), self.tell),
+        )
         # First, because somebody may wait for it, or withdrawn content still lie there; but not for ever.
         siblings = [other for other in channels if other != channel]
         yield "recheck", partial(self._recheck, channel, siblings, f"{run_id}-recheck", _share(deadline, 3))
@@ -142,6 +147,10 @@ class Sync:
         for name in backfill_names(store, channel):
             if not load_state(store, channel, name).state.complete:
                 yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
+        if (tell := self.tell) is not None:
+            for name in (LIVE, *backfill_names(store, channel)):
+                told = partial(news.tell_changes, store, channel, name, tell, self.clock())
+                yield f"news {name}", told
         yield "metric", lambda: self._measure(store, channel)
 
     def _measure(self, store: Store, channel: str) -> None:

@@ -1,0 +1,69 @@
+"""The function that tells webhooks, and sends. The one of the zip that may open a seal, and only theirs: so it
+stands apart from the other jobs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Blueprint
+
+from chalicelib import aws
+from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from chalice.app import CloudWatchEvent
+
+    from chalicelib.webhooks.events import Event
+
+delivering = Blueprint(__name__)
+
+
+@delivering.schedule("rate(1 minute)", name="webhooks")
+def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
+    """Makes deliveries of what items owe, and sends what is due.
+
+    The detail of the event may name one item by `source` and `key`: whoever wrote it rang. With any detail,
+    only endpoints are asked that have answered lately. At a tick, whatever was left.
+    """
+    from chalicelib.accounts.store import ALIVE
+    from chalicelib.dynamodb import Table
+    from chalicelib.events import WEBHOOK_DISABLED, emit
+    from chalicelib.events import event as owed
+    from chalicelib.unsealing import Unsealer
+    from chalicelib.webhooks.courier import Courier
+    from chalicelib.webhooks.deliveries import DeliveryStore
+    from chalicelib.webhooks.endpoints import EndpointStore
+    from chalicelib.webhooks.relay import Audience, Relay
+
+    dynamodb = aws.dynamodb()
+    context: Any = event.context
+    endpoints = EndpointStore(dynamodb, settings.webhooks_table)
+    deliveries = DeliveryStore(dynamodb, settings.webhooks_table)
+    audience = Audience(endpoints, deliveries)
+    tables = {
+        "task": Table(dynamodb, settings.tasks_table, "id"),
+        "login": Table(dynamodb, settings.logins_table, "id"),
+        "account": Table(dynamodb, settings.accounts_table, "name"),
+    }
+    relay = Relay(tables, audience, {"account": ALIVE})
+
+    def tell_disabled(what: Event) -> None:
+        audience.tell(what)
+        detail = {name: value for name, value in what.data.items() if name != "url"}
+        emit(aws.events(), settings.event_bus, [owed(what.id, WEBHOOK_DISABLED, what.at, **detail)])
+
+    courier = Courier(
+        endpoints,
+        deliveries,
+        Unsealer(aws.kms(), settings.session_key_id),
+        tell_disabled,
+        loopback=settings.webhook_loopback,
+    )
+    told = 0
+    if "source" in event.detail:
+        relay.relay(event.detail["source"], event.detail["key"])
+    elif not event.detail:
+        told = relay.sweep()
+    tries = courier.round(lambda: context.get_remaining_time_in_millis() / 1000, tick=not event.detail)
+    return {"told": told, "tries": tries}

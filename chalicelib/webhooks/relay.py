@@ -1,0 +1,78 @@
+"""From what items owe to deliveries: one for each endpoint that wants the event."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.outbox import bury, forget, owing
+from chalicelib.webhooks.events import event_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.dynamodb import Table
+    from chalicelib.webhooks.deliveries import DeliveryStore
+    from chalicelib.webhooks.endpoints import EndpointStore
+    from chalicelib.webhooks.events import Event
+
+logger = logging.getLogger(__name__)
+
+# Whoever else tells the same item, or adds to it, does so seldom.
+_ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """All endpoints: whoever may want to be told."""
+
+    endpoints: EndpointStore
+    deliveries: DeliveryStore
+
+    def tell(self, event: Event) -> None:
+        """Makes a delivery for every endpoint that wants the event. Telling it again changes nothing."""
+        for endpoint in self.endpoints.list():
+            if endpoint.wants(event.type):
+                self.deliveries.owe(endpoint.id, event)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """`tables` are those with an outbox, by the source that their items name; `alive` names for a source the
+    attribute that an item has unless it was deleted and stays for its last events alone.
+    """
+
+    tables: Mapping[str, Table]
+    audience: Audience
+    alive: Mapping[str, str]
+
+    def sweep(self) -> int:
+        """Tells whatever is owed; returns for how many items. One that cannot be told does not hide others."""
+        told = 0
+        for source, table in self.tables.items():
+            for key in owing(table):
+                try:
+                    self.relay(source, key)
+                    told += 1
+                except Exception:
+                    logger.exception("what a %s owes could not be told", source)
+        return told
+
+    def relay(self, source: str, key: str) -> None:
+        """Tells what one item owes, in its order, and then takes it off the item: a crash in between tells it
+        again, by the same ids.
+        """
+        table = self.tables[source]
+        for _ in range(_ROUNDS):
+            item = table.get(key)
+            entries = (item or {}).get("untold")
+            if not item or not entries:
+                return
+            for entry in entries:
+                self.audience.tell(event_of(source, item, entry))
+            mark = self.alive.get(source)
+            if mark is not None and mark not in item:
+                bury(table, key, entries, mark)
+            else:
+                forget(table, key, entries)
