@@ -140,6 +140,8 @@ class Sync:
             "alarm",
             lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock(), self.tell),
         )
+        # What the last turn did not come to tell: before this one commits anything.
+        yield from self._news(store, channel)
         # First, because somebody may wait for it, or withdrawn content still lie there; but not for ever.
         siblings = [other for other in channels if other != channel]
         yield "recheck", partial(self._recheck, channel, siblings, f"{run_id}-recheck", _share(deadline, 3))
@@ -147,11 +149,14 @@ class Sync:
         for name in backfill_names(store, channel):
             if not load_state(store, channel, name).state.complete:
                 yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
+        yield from self._news(store, channel)
+        yield "metric", lambda: self._measure(store, channel)
+
+    def _news(self, store: Store, channel: str) -> Iterator[tuple[str, Callable[[], object]]]:
         if (tell := self.tell) is not None:
             for name in (LIVE, *backfill_names(store, channel)):
                 told = partial(news.tell_changes, store, channel, name, tell, self.clock())
                 yield f"news {name}", told
-        yield "metric", lambda: self._measure(store, channel)
 
     def _measure(self, store: Store, channel: str) -> None:
         now = self.clock()

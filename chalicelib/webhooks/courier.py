@@ -105,6 +105,7 @@ class Courier:
                 if delivery is None:
                     continue
                 if not self._ours(leased):
+                    self.endpoints.release(leased, finished=False)
                     return tries
                 after = self._try(leased, delivery)
                 tries += 1

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.index import Entry
     from chalicelib.articles.log import RowSink
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
     from chalicelib.articles.state import CursorState
@@ -344,6 +345,7 @@ class World:
         self.index = ArticleIndex(dynamodb, table)
         self.bus = Bus()
         self.store = Store(s3, bucket)
+        self.tell: Tell | None = None
 
     def turn(
         self,
@@ -367,6 +369,7 @@ class World:
             wrap(self.bus),
             "default",
             clock=self.clock.now,
+            tell=self.tell,
         )
         try:
             return sync.turn(

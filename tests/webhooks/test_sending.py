@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.clock import from_rfc3339
+from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
-from chalicelib.webhooks.courier import FAILURES_IN_A_ROW, LEASE, shown
+from chalicelib.webhooks.courier import FAILURES_IN_A_ROW, shown
 from chalicelib.webhooks.deliveries import ATTEMPTS_KEPT, KEPT, Delivery, Status
 from chalicelib.webhooks.endpoints import FAILING_FOR, MAX_ENDPOINTS
 from chalicelib.webhooks.schedule import GIVE_UP_AFTER, MAX_TRIES
@@ -128,7 +128,7 @@ def test_a_redirect_is_not_followed_and_is_a_failure(
 
     office.work()
 
-    assert other.received == other.refused == []
+    assert not (other.received or other.refused)
     (attempt,) = only(office, endpoint.id).attempts
     assert attempt["status_code"] == 307
     assert "redirect" in attempt["error"]
@@ -188,8 +188,8 @@ def test_days_of_nothing_but_failures_disable_and_one_success_begins_anew(
     enabled = office.endpoints.change(endpoint.id, enabled=True)
     assert (enabled.disabled, enabled.failing_since, enabled.failures) == (None, None, 0)
     office.tasks.create(office.new_task())
-    office.work()
-    assert log(office, endpoint.id)[0].status is Status.DELIVERED
+    assert office.work() == 2  # And what was owed before goes on.
+    assert office.endpoints.get(endpoint.id).last_success_at == to_rfc3339(office.clock())
 
 
 def test_an_address_that_is_not_public_is_refused_where_loopback_is_not_allowed(
@@ -201,7 +201,7 @@ def test_an_address_that_is_not_public_is_refused_where_loopback_is_not_allowed(
 
     office.courier(loopback=False).round(lambda: 600)
 
-    assert receiver.received == receiver.refused == []
+    assert not (receiver.received or receiver.refused)
     (attempt,) = only(office, endpoint.id).attempts
     assert attempt["status_code"] is None
     assert "https" in attempt["error"]
@@ -222,7 +222,7 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_called(office: Office, u
     office.courier(loopback=False).round(lambda: 600)
 
     (attempt,) = only(office, endpoint.id).attempts
-    assert why in attempt["error"]
+    assert "not a public address" in attempt["error"]
 
 
 def test_a_slow_endpoint_keeps_nobody_waiting_but_itself(
@@ -330,7 +330,6 @@ def test_an_endpoint_that_is_disabled_or_deleted_while_it_is_served_gets_nothing
     release.set()
     sender.join()
     assert len(receiver.received) == 1
-    office.clock.now += LEASE
     office.endpoints.change(endpoint.id, enabled=True)
     office.work()
     assert len(receiver.received) == 2
