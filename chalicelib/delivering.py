@@ -12,6 +12,8 @@ from chalicelib import aws
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from chalice.app import CloudWatchEvent
 
     from chalicelib.webhooks.events import Event
@@ -23,8 +25,9 @@ delivering = Blueprint(__name__)
 def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
     """Makes deliveries of what items owe, and sends what is due.
 
-    The detail of the event may name one item by `source` and `key`: whoever wrote it rang. With any detail,
-    only endpoints are asked that have answered lately. At a tick, whatever was left.
+    The detail of the event may name one item by `source` and `key`, or one delivery by `webhook` and
+    `delivery`: whoever wrote it rang. With a detail, only endpoints are asked that have answered lately. At a
+    tick, whatever was left.
     """
     from chalicelib.accounts.store import ALIVE
     from chalicelib.dynamodb import Table
@@ -49,7 +52,7 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
     relay = Relay(tables, audience, {"account": ALIVE})
 
     def tell_disabled(what: Event) -> None:
-        audience.tell(what)
+        audience.tell(what, but=what.data["webhook_id"])
         detail = {name: value for name, value in what.data.items() if name != "url"}
         emit(aws.events(), settings.event_bus, [owed(what.id, WEBHOOK_DISABLED, what.at, **detail)])
 
@@ -60,10 +63,15 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
         tell_disabled,
         loopback=settings.webhook_loopback,
     )
-    told = 0
-    if "source" in event.detail:
-        relay.relay(event.detail["source"], event.detail["key"])
-    elif not event.detail:
-        told = relay.sweep()
-    tries = courier.round(lambda: context.get_remaining_time_in_millis() / 1000, tick=not event.detail)
-    return {"told": told, "tries": tries}
+    fresh: Mapping[str, Sequence[str]] = {}
+    match event.detail:
+        case {"source": source, "key": key}:
+            fresh = relay.relay(source, key)
+        case {"webhook": webhook, "delivery": delivery}:
+            fresh = {webhook: [delivery]}
+        case _:
+            relay.sweep()
+    tries = courier.round(
+        lambda: context.get_remaining_time_in_millis() / 1000, tick=not event.detail, fresh=fresh
+    )
+    return {"tries": tries}

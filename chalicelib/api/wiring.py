@@ -80,7 +80,11 @@ def task_desk() -> TaskDesk:
 def webhook_desk() -> WebhookDesk:
     endpoints = EndpointStore(aws.dynamodb(), settings.webhooks_table)
     deliveries = DeliveryStore(aws.dynamodb(), settings.webhooks_table)
-    return WebhookDesk(endpoints, deliveries, sealer(), lambda: bell().ring(due="now"))
+
+    def ring(webhook: str, delivery: str) -> None:
+        bell().ring(webhook=webhook, delivery=delivery)
+
+    return WebhookDesk(endpoints, deliveries, sealer(), ring)
 
 
 def article_index() -> ArticleIndex:

@@ -14,6 +14,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chalicelib.addresses import loopback_pair
@@ -27,7 +28,7 @@ from chalicelib.webhooks.registry import DISABLED
 from chalicelib.webhooks.signing import headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from chalicelib.sealing import Purpose
     from chalicelib.webhooks.deliveries import Delivery, DeliveryStore
@@ -68,9 +69,16 @@ class Courier:
     loopback: bool = False
     clock: Clock = utc_now
 
-    def round(self, deadline: Callable[[], float], *, tick: bool = True) -> int:
+    def round(
+        self,
+        deadline: Callable[[], float],
+        *,
+        tick: bool = True,
+        fresh: Mapping[str, Sequence[str]] | None = None,
+    ) -> int:
         """Sends what is due, as far as the time allows; returns how many tries were made. `deadline` returns
-        the seconds left. Only at a `tick` endpoints are asked that have not answered lately.
+        the seconds left. Only at a `tick` endpoints are asked that have not answered lately. `fresh` are ids of
+        deliveries, by endpoint, that the index may not show yet.
         """
         endpoints = [
             endpoint
@@ -80,24 +88,25 @@ class Courier:
         if not endpoints:
             return 0
         with ThreadPoolExecutor(MAX_ENDPOINTS, "webhooks") as threads:
-            return sum(threads.map(lambda endpoint: self._guarded(endpoint, deadline), endpoints))
+            new = fresh or {}
+            return sum(threads.map(lambda one: self._guarded(one, new.get(one.id, ()), deadline), endpoints))
 
-    def _guarded(self, endpoint: Endpoint, deadline: Callable[[], float]) -> int:
+    def _guarded(self, endpoint: Endpoint, fresh: Sequence[str], deadline: Callable[[], float]) -> int:
         try:
-            return self._serve(endpoint, deadline)
+            return self._serve(endpoint, fresh, deadline)
         except Exception:  # One endpoint's fault is not the others'.
             logger.exception("the webhook %s could not be served", endpoint.id)
             return 0
 
-    def _serve(self, endpoint: Endpoint, deadline: Callable[[], float]) -> int:
-        if next(self.deliveries.due(endpoint.id, self.clock()), None) is None:
+    def _serve(self, endpoint: Endpoint, fresh: Sequence[str], deadline: Callable[[], float]) -> int:
+        if not fresh and next(self.deliveries.due(endpoint.id, self.clock()), None) is None:
             return 0
         tries = 0
         leased = self.endpoints.lease(endpoint.id, str(uuid.uuid4()), self.clock() + LEASE)
         if leased is None:
             return 0
         while True:
-            for delivery_id in self.deliveries.due(leased.id, self.clock()):
+            for delivery_id in chain(fresh, self.deliveries.due(leased.id, self.clock())):
                 if deadline() < TRY_SECONDS + _MARGIN_SECONDS:
                     self.endpoints.release(leased, finished=False)
                     return tries

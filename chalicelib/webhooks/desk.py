@@ -35,14 +35,14 @@ def new_secret() -> str:
 
 @dataclass(frozen=True, slots=True)
 class WebhookDesk:
-    """The use cases of webhooks, over the stores that they need. `ring` wakes the sender. WebhookNotFound for
-    an unknown id.
+    """The use cases of webhooks, over the stores that they need. `ring` wakes the sender for a delivery, by
+    its endpoint's id and its own. WebhookNotFound for an unknown id.
     """
 
     endpoints: EndpointStore
     deliveries: DeliveryStore
     sealer: Sealer
-    ring: Callable[[], None]
+    ring: Callable[[str, str], None]
     clock: Clock = utc_now
 
     def create(self, url: str, events: tuple[str, ...], description: str) -> tuple[Endpoint, str]:
@@ -69,14 +69,14 @@ class WebhookDesk:
         }
         event = Event(event_id(now), TEST, to_rfc3339(now), data)
         self.deliveries.owe(endpoint_id, event)
-        self.ring()
+        self.ring(endpoint_id, event.id)
         return self.deliveries.get(endpoint_id, event.id)
 
     def replay(self, endpoint_id: str, delivery_id: str) -> Delivery:
         """Has a delivery sent again, the same words by the same id. DeliveryNotFound, WebhookDisabled."""
         self._enabled(endpoint_id)
         delivery = self.deliveries.replay(endpoint_id, delivery_id)
-        self.ring()
+        self.ring(endpoint_id, delivery_id)
         return delivery
 
     def _enabled(self, endpoint_id: str) -> None:

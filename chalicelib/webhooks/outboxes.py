@@ -94,8 +94,8 @@ def teller() -> Tell | None:
     audience = Audience(endpoints, DeliveryStore(aws.dynamodb(), settings.webhooks_table))
 
     def tell(event_id: str, kind: str, at: datetime, data: dict[str, Any]) -> None:
-        audience.tell(Event(event_id, kind, to_rfc3339(at), data))
-        bell().ring(due="now")
+        for endpoint_id in audience.tell(Event(event_id, kind, to_rfc3339(at), data)):
+            bell().ring(webhook=endpoint_id, delivery=event_id)
 
     return tell
 

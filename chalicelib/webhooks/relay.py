@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Fresh = defaultdict[str, list[str]]
+"""Ids of new deliveries, by endpoint: an index may not show them yet."""
+
 # Whoever else tells the same item, or adds to it, does so seldom.
 _ROUNDS = 10
 
@@ -30,11 +34,15 @@ class Audience:
     endpoints: EndpointStore
     deliveries: DeliveryStore
 
-    def tell(self, event: Event) -> None:
-        """Makes a delivery for every endpoint that wants the event. Telling it again changes nothing."""
-        for endpoint in self.endpoints.list():
-            if endpoint.wants(event.type):
-                self.deliveries.owe(endpoint.id, event)
+    def tell(self, event: Event, *, but: str | None = None) -> list[str]:
+        """Makes a delivery for every endpoint that wants the event, `but` one; the ids of those that had none
+        yet. Telling it again changes nothing.
+        """
+        return [
+            endpoint.id
+            for endpoint in self.endpoints.list()
+            if endpoint.id != but and endpoint.wants(event.type) and self.deliveries.owe(endpoint.id, event)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +67,23 @@ class Relay:
                     logger.exception("what a %s owes could not be told", source)
         return told
 
-    def relay(self, source: str, key: str) -> None:
+    def relay(self, source: str, key: str) -> Fresh:
         """Tells what one item owes, in its order, and then takes it off the item: a crash in between tells it
-        again, by the same ids.
+        again, by the same ids. Returns the deliveries that came of it.
         """
-        table = self.tables[source]
+        table, fresh = self.tables[source], Fresh(list)
         for _ in range(_ROUNDS):
             item = table.get(key)
             entries = (item or {}).get("untold")
             if not item or not entries:
-                return
+                break
             for entry in entries:
-                self.audience.tell(event_of(source, item, entry))
+                event = event_of(source, item, entry)
+                for endpoint_id in self.audience.tell(event):
+                    fresh[endpoint_id].append(event.id)
             mark = self.alive.get(source)
             if mark is not None and mark not in item:
                 bury(table, key, entries, mark)
             else:
                 forget(table, key, entries)
+        return fresh

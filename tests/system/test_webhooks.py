@@ -53,8 +53,12 @@ def test_a_login_a_publish_a_sync_and_a_deletion_tell_what_becomes_of_them(
     client.delete(f"/api/v1/accounts/{name}").raise_for_status()
     kinds = until(lambda: told(receiver, account_name=name), lambda seen: "account.deleted" in seen, 120)
     of_logins = [kind for kind in kinds if kind.startswith("login.")]
-    assert of_logins[0] == "login.starting"
-    assert set(of_logins) == {"login.starting", "login.qr_ready", "login.scanned", "login.success"}
+    # The phone may be so quick that nobody sees the code scanned.
+    assert [kind for kind in of_logins if kind != "login.scanned"] == [
+        "login.starting",
+        "login.qr_ready",
+        "login.success",
+    ]
     assert [kind for kind in kinds if kind.startswith("account.")] == ["account.logged_in", "account.deleted"]
 
     client.post("/api/v1/sync/run").raise_for_status()

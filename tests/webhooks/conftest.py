@@ -55,7 +55,7 @@ def office(cloud: Cloud, new_table: Callable[[str], str], clock: HandClock) -> O
         clock,
         endpoints,
         deliveries,
-        WebhookDesk(endpoints, deliveries, Sealer(kms, key), lambda: None, clock),
+        WebhookDesk(endpoints, deliveries, Sealer(kms, key), lambda *_: None, clock),
         Unsealer(kms, key),
         TaskStore(dynamodb, names["task"], clock),
         LoginStore(dynamodb, names["login"], clock),

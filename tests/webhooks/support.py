@@ -179,7 +179,7 @@ class Office:
     def courier(self, *, loopback: bool = True) -> Courier:
         def tell(event: Event) -> None:
             self.disabled.append(event)
-            self.audience.tell(event)
+            self.audience.tell(event, but=event.data["webhook_id"])
 
         return Courier(self.endpoints, self.deliveries, self.unsealer, tell, loopback, self.clock)
 
