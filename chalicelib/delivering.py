@@ -4,6 +4,7 @@ stands apart from the other jobs.
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint
@@ -12,10 +13,11 @@ from chalicelib import aws
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chalice.app import CloudWatchEvent
 
+    from chalicelib.sealing import Purpose
     from chalicelib.webhooks.events import Event
 
 delivering = Blueprint(__name__)
@@ -26,14 +28,13 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
     """Makes deliveries of what items owe, and sends what is due.
 
     The detail of the event may name one item by `source` and `key`, or one delivery by `webhook` and
-    `delivery`: whoever wrote it rang. With a detail, only endpoints are asked that have answered lately. At a
+    `delivery`: whoever wrote it rang. For an item, only endpoints are asked that have answered lately. At a
     tick, whatever was left.
     """
     from chalicelib.accounts.store import ALIVE
     from chalicelib.dynamodb import Table
     from chalicelib.events import WEBHOOK_DISABLED, emit
     from chalicelib.events import event as owed
-    from chalicelib.unsealing import Unsealer
     from chalicelib.webhooks.courier import Courier
     from chalicelib.webhooks.deliveries import DeliveryStore
     from chalicelib.webhooks.endpoints import EndpointStore
@@ -59,7 +60,7 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
     courier = Courier(
         endpoints,
         deliveries,
-        Unsealer(aws.kms(), settings.session_key_id),
+        _unseal(),
         tell_disabled,
         loopback=settings.webhook_loopback,
     )
@@ -72,6 +73,16 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
         case _:
             relay.sweep()
     tries = courier.round(
-        lambda: context.get_remaining_time_in_millis() / 1000, tick=not event.detail, fresh=fresh
+        lambda: context.get_remaining_time_in_millis() / 1000,
+        tick="source" not in event.detail,
+        fresh=fresh,
     )
     return {"tries": tries}
+
+
+@cache
+def _unseal() -> Callable[[str, Purpose, str], str]:
+    """Remembers what it has opened: a call of KMS costs as much as the rest of a delivery."""
+    from chalicelib.unsealing import Unsealer
+
+    return lru_cache(maxsize=64)(Unsealer(aws.kms(), settings.session_key_id).open)

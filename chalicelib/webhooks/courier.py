@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.addresses import loopback_pair
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
@@ -50,21 +50,15 @@ _ANSWER_BYTES: Final = 500
 _SECRET: Final = re.compile(r"[A-Za-z0-9+/=_.~-]{24,}|(?<!\d)1\d{10}(?!\d)")
 
 
-class Opener(Protocol):
-    """The part of `Unsealer` that is used here."""
-
-    def open(self, sealed: str, purpose: Purpose, subject: str) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Courier:
-    """`tell_disabled` is told of an endpoint that is about to be disabled, as an event. `loopback` allows http
-    and loopback addresses.
+    """`unseal` is `Unsealer.open`. `tell_disabled` is told of an endpoint that is about to be disabled, as an
+    event. `loopback` allows http and loopback addresses.
     """
 
     endpoints: EndpointStore
     deliveries: DeliveryStore
-    opener: Opener
+    unseal: Callable[[str, Purpose, str], str]
     tell_disabled: Callable[[Event], None]
     loopback: bool = False
     clock: Clock = utc_now
@@ -78,7 +72,7 @@ class Courier:
     ) -> int:
         """Sends what is due, as far as the time allows; returns how many tries were made. `deadline` returns
         the seconds left. Only at a `tick` endpoints are asked that have not answered lately. `fresh` are ids of
-        deliveries, by endpoint, that the index may not show yet.
+        deliveries, by endpoint, that the index may not show yet; they come first.
         """
         endpoints = [
             endpoint
@@ -180,7 +174,7 @@ class Courier:
         now, started = self.clock(), time.monotonic()
         status, error, answer = None, None, ""
         try:
-            secrets = [self.opener.open(sealed, "webhook", endpoint.id) for sealed in endpoint.signing(now)]
+            secrets = [self.unseal(sealed, "webhook", endpoint.id) for sealed in endpoint.signing(now)]
             reply = post(
                 endpoint.url,
                 delivery.body.encode(),

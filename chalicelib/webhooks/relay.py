@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib.outbox import bury, forget, owing
 from chalicelib.webhooks.events import event_of
 
@@ -55,17 +57,20 @@ class Relay:
     audience: Audience
     alive: Mapping[str, str]
 
-    def sweep(self) -> int:
-        """Tells whatever is owed; returns for how many items. One that cannot be told does not hide others."""
-        told = 0
+    def sweep(self) -> None:
+        """Tells whatever is owed. What cannot be told or asked, an item or a table, hides no other."""
         for source, table in self.tables.items():
-            for key in owing(table):
-                try:
-                    self.relay(source, key)
-                    told += 1
-                except Exception:
-                    logger.exception("what a %s owes could not be told", source)
-        return told
+            try:
+                for key in owing(table):
+                    self._guarded(source, key)
+            except (BotoCoreError, ClientError):
+                logger.exception("nobody says which %ss owe events", source)
+
+    def _guarded(self, source: str, key: str) -> None:
+        try:
+            self.relay(source, key)
+        except Exception:
+            logger.exception("what a %s owes could not be told", source)
 
     def relay(self, source: str, key: str) -> Fresh:
         """Tells what one item owes, in its order, and then takes it off the item: a crash in between tells it

@@ -181,7 +181,7 @@ class Office:
             self.disabled.append(event)
             self.audience.tell(event, but=event.data["webhook_id"])
 
-        return Courier(self.endpoints, self.deliveries, self.unsealer, tell, loopback, self.clock)
+        return Courier(self.endpoints, self.deliveries, self.unsealer.open, tell, loopback, self.clock)
 
     def subscribe(self, receiver: Receiver, *events: str) -> Endpoint:
         endpoint, receiver.secret = self.desk.create(receiver.url, events or ("*",), "")
