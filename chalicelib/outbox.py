@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.clock import to_rfc3339
 from chalicelib.dynamodb import ConditionFailed, Update, decode, encode
+from chalicelib.events import event_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,19 +37,6 @@ MAX_UNTOLD: Final = 200
 
 cause: ContextVar[str | None] = ContextVar("cause", default=None)
 """The id of the request that is being carried out, which its events name."""
-
-
-def event_id(at: datetime, *seed: object) -> str:
-    """`evt_` and 32 hexadecimal digits: the milliseconds since 1970, so that ids sort by time, and then a
-    random number; the same one for the same seed, where one is given.
-    """
-    tail = sha256(repr(seed).encode()).hexdigest()[:20] if seed else secrets.token_hex(10)
-    return f"{first_id(at)}{tail}"
-
-
-def first_id(at: datetime) -> str:
-    """What every id of this millisecond begins with."""
-    return f"evt_{int(at.timestamp() * 1000):012x}"
 
 
 @dataclass(frozen=True, slots=True)

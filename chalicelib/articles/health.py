@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from chalicelib.articles.state import commit_state, load_state
 from chalicelib.clock import from_rfc3339, to_rfc3339
-from chalicelib.events import BEHIND, RECOVERED, SYNC_BEHIND, SYNC_RECOVERED, emit, event
-from chalicelib.outbox import event_id
+from chalicelib.events import BEHIND, RECOVERED, SYNC_BEHIND, SYNC_RECOVERED, emit, event, event_id
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from chalicelib.articles.state import commit_state, load_state
-from chalicelib.events import ARTICLES_CHANGED
-from chalicelib.outbox import event_id
+from chalicelib.events import ARTICLES_CHANGED, event_id
 
 if TYPE_CHECKING:
     from chalicelib.articles.store import Store

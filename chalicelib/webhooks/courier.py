@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 from chalicelib.addresses import loopback_pair
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.errors import MediaError, SealBroken
+from chalicelib.events import event_id
 from chalicelib.fetching import post
-from chalicelib.outbox import event_id
 from chalicelib.webhooks.endpoints import FAILING_FOR, MAX_ENDPOINTS
 from chalicelib.webhooks.events import Event
 from chalicelib.webhooks.registry import DISABLED

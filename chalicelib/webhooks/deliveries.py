@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode
 from chalicelib.errors import DeliveryNotFound
-from chalicelib.outbox import first_id
+from chalicelib.events import first_id
 from chalicelib.webhooks.schedule import GIVE_UP_AFTER, MAX_TRIES, delay_after
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import WebhookDisabled
-from chalicelib.outbox import cause, event_id
+from chalicelib.events import event_id
+from chalicelib.outbox import cause
 from chalicelib.webhooks.endpoints import OVERLAP
 from chalicelib.webhooks.events import Event
 from chalicelib.webhooks.registry import TEST

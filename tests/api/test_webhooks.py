@@ -23,7 +23,12 @@ URL = "https://example.com/hooks"
 
 @pytest.fixture
 def hooks(api: Api, cloud: Cloud) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Makes webhooks that are gone after the test: the tests share a table."""
+    """Makes webhooks, where there are no others, that are gone after the test: the tests share a table."""
+    store = EndpointStore(cloud.client("dynamodb"), cloud.variable("WEBHOOKS_TABLE"))
+
+    def clear() -> None:
+        for endpoint in store.list():
+            store.delete(endpoint.id)
 
     def make(**body: Any) -> dict[str, Any]:
         answer = api.post(PATH, {"url": URL, **body})
@@ -32,10 +37,9 @@ def hooks(api: Api, cloud: Cloud) -> Iterator[Callable[..., dict[str, Any]]]:
         assert answer.headers["Location"] == f"{PATH}/{made['id']}"
         return made
 
+    clear()
     yield make
-    store = EndpointStore(cloud.client("dynamodb"), cloud.variable("WEBHOOKS_TABLE"))
-    for endpoint in store.list():
-        store.delete(endpoint.id)
+    clear()
 
 
 def without(name: str, body: dict[str, Any]) -> dict[str, Any]:
