@@ -1,9 +1,10 @@
 # Two commands do all the set-up: `make run` and `make test`. Everything else is for contributors.
 
 PYTHON ?= python3
+STAGE ?= dev
 BIN := .venv/bin
 
-.PHONY: run demo test test-browsers test-services test-fast chaos probe lint format lock clean
+.PHONY: run demo test test-browsers test-services test-fast chaos probe package lint format lock clean
 
 run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
 	@$(BIN)/python -m local
@@ -29,6 +30,9 @@ probe: .setup-local  ## which locators hold on the real site, publishing nothing
 chaos: .setup-local  ## kill the publish worker at every point of its job, and compare its task with the truth
 	@$(BIN)/python -m local.chaos
 
+package: .setup-dev  ## the zip and the template of a stage, proved: make package STAGE=prod
+	@$(BIN)/python -m deploy.package --stage $(STAGE)
+
 lint: .setup-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -43,7 +47,7 @@ lock: .setup-dev  ## pin anew what pyproject.toml asks for
 	@$(BIN)/python -m local.lock
 
 clean:  ## remove what was installed and built; the state in .local/ stays
-	rm -rf .venv .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv build .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .PHONY: .setup-local .setup-dev
 .setup-local:

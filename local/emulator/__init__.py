@@ -27,9 +27,10 @@ SECRET: Final = "test"
 CANONICAL_ORIGIN: Final = "http://localhost:4566"
 
 
-def emulator_process(data_dir: Path, port: int) -> ChildProcess:
-    """The emulator with its state and log under `data_dir`, not started yet."""
+def emulator_process(data_dir: Path, port: int, *, auth: bool = False) -> ChildProcess:
+    """The emulator with its state and log under `data_dir`, not started yet. With `auth` it enforces IAM."""
     argv = [sys.executable, "-m", "local.emulator", "--port", str(port), "--data", str(data_dir)]
+    argv += ["--auth"] if auth else []
     return ChildProcess(
         "emulator",
         [*argv, "--exit-on-stdin-eof"],
@@ -39,9 +40,9 @@ def emulator_process(data_dir: Path, port: int) -> ChildProcess:
 
 
 @contextmanager
-def running_emulator(data_dir: Path, port: int | None = None) -> Iterator[str]:
+def running_emulator(data_dir: Path, port: int | None = None, *, auth: bool = False) -> Iterator[str]:
     """Runs the emulator for as long as the block lasts and gives its endpoint, `http://127.0.0.1:PORT`."""
-    process = emulator_process(data_dir, free_port() if port is None else port)
+    process = emulator_process(data_dir, free_port() if port is None else port, auth=auth)
     endpoint = process.start()
     try:
         yield endpoint

@@ -16,12 +16,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.emulator", description="Emulated AWS on loopback.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the whole state")
+    parser.add_argument("--auth", action="store_true", help="verify signatures and enforce IAM policies")
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         asyncio.run(
-            serve(arguments.port, arguments.data.resolve(), exit_on_stdin_eof=arguments.exit_on_stdin_eof)
+            serve(
+                arguments.port,
+                arguments.data.resolve(),
+                auth=arguments.auth,
+                exit_on_stdin_eof=arguments.exit_on_stdin_eof,
+            )
         )
     except (OSError, StateUnreadable) as error:
         print(f"The emulator cannot start: {error}", file=sys.stderr)

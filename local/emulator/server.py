@@ -73,12 +73,12 @@ async def _refuse(send: Send) -> None:
     await send({"type": "http.response.body", "body": _NOT_SAVED})
 
 
-async def serve(port: int, data: Path, *, exit_on_stdin_eof: bool = False) -> None:
+async def serve(port: int, data: Path, *, auth: bool = False, exit_on_stdin_eof: bool = False) -> None:
     """Serves on loopback until SIGTERM, SIGINT or, if asked for, the end of stdin; then saves once more.
 
     Raises OSError where the port is taken, StateUnreadable where the state on disk cannot be read.
     """
-    services.configure(data)
+    services.configure(data, auth=auth)
     # Kept until the process ends. The emulator of a run that was killed may still be saving its state.
     lock = await asyncio.to_thread(_lock, data / "emulator.lock")
     store = SnapshotStore(data / "services")

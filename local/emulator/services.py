@@ -32,18 +32,23 @@ _TARGETS: Final = {
     "TrentService": frozenset({"kms"}),
 }
 _READING: Final = ("Get", "Query", "Scan", "BatchGet", "TransactGet", "Describe", "List", "Receive")
+# Services whose `get_state` leaves alone what it copies: theirs needs no copies (`_state_of`).
+_PLAIN_STATE: Final = frozenset({"dynamodb", "sqs"})
 _KMS_READING: Final = ("GenerateDataKey", "Encrypt", "Decrypt", "ReEncrypt", "Sign", "Verify")
 
 
-def configure(data: Path) -> None:
-    """Sets ministack's variables, before its import: state under `data`, no other ports, no Docker."""
+def configure(data: Path, *, auth: bool = False) -> None:
+    """Sets ministack's variables, before its import: state under `data`, no other ports, no Docker.
+
+    With `auth` it verifies each request's signature and enforces the policies of whoever made it.
+    """
     objects, temporary = data / "s3", data / "tmp"
     objects.mkdir(parents=True, exist_ok=True)
     temporary.mkdir(parents=True, exist_ok=True)
     os.environ |= {
         "GATEWAY_PORT": CANONICAL_ORIGIN.rpartition(":")[2],
         "BIND_HOST": "127.0.0.1",
-        "AUTH": "false",
+        "AUTH": "true" if auth else "false",
         # We save and restore by ourselves; its own way loses everything since the start on a kill.
         "PERSIST_STATE": "0",
         "STATE_DIR": str(data / "services"),
@@ -112,7 +117,7 @@ class Snapshots:
             module = sys.modules.get(f"ministack.services.{module_name}")
             if module is None or not hasattr(module, "get_state") or not (services is None or name in services):
                 continue
-            payload = _state_of(module)
+            payload = _state_of(module) if name in _PLAIN_STATE else module.get_state()
             items = self._take_items_out(payload) if name == "dynamodb" else {}
             content = {"__ministack_format__": persistence._state_format_version(name), "payload": payload}
             # dumps, not dump: only dumps encodes in C, which is ten times faster.

@@ -184,19 +184,21 @@ def test_a_login_may_ask_for_an_sms_code(stranger: Page, douyin: Standin) -> Non
 
 
 def test_the_form_comes_only_after_the_upload(post: PostPage, douyin: Standin) -> None:
-    douyin.scenario(upload="slow:400")
+    douyin.scenario(upload="hold")
     post.choose_video()
     expect(post.page.get_by_text(re.compile(r"上传中 \d+%"))).to_be_visible()
     assert post.title.count() == 0
+    douyin.scenario(upload="ok")
     expect(post.title).to_be_visible()
 
 
 def test_an_early_form_can_be_sent_while_the_video_uploads(post: PostPage, douyin: Standin) -> None:
-    douyin.scenario(form="early", upload="slow:1500")
+    douyin.scenario(form="early", upload="hold")
     post.complete()
     expect(post.page.get_by_text(re.compile(r"上传中 \d+%"))).to_be_visible()
     post.publish_button.click()
     expect(post.page.get_by_text("正在发布")).to_be_visible()
+    douyin.scenario(upload="ok")
     post.page.wait_for_url("**/creator-micro/content/manage?enter_from=publish")
     assert len(douyin.works) == 1
 

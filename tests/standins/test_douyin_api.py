@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import signal
 import struct
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from PIL import Image
 
 from .support import COVER, ROOT, VIDEO, WALKER, XIAOMAN, Creator, Standin
 
@@ -183,12 +185,18 @@ def test_a_cover_must_be_a_picture(creator: Creator) -> None:
 # The phone
 
 
-def test_a_picture_is_known_by_its_bytes_or_as_the_only_code_alive(douyin: Standin) -> None:
-    codes = [douyin.get("/passport/web/get_qrcode/")["data"]]
-    screenshot = base64.b64encode(b"some screenshot").decode()
-    assert douyin.post("/phone/api/scan", qr_png_base64=screenshot)["token"] == codes[0]["token"]
-    codes.append(douyin.get("/passport/web/get_qrcode/")["data"])
-    assert "2 are alive" in douyin.post("/phone/api/scan", qr_png_base64=screenshot)["error"]
+def test_the_phone_reads_a_code_from_any_picture_of_it(douyin: Standin) -> None:
+    codes = [douyin.get("/passport/web/get_qrcode/")["data"] for _ in range(2)]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(code["qrcode"]))).convert("RGB") for code in codes]
+    photo = Image.new("RGB", (800, 500), "beige")
+    photo.paste(pictures[1].resize((310, 310)), (90, 70))
+    assert douyin.post("/phone/api/scan", qr_png_base64=_base64(photo))["token"] == codes[1]["token"]
+    photo.paste(pictures[0].resize((310, 310)), (450, 70))
+    assert "shows 2 QR codes" in douyin.post("/phone/api/scan", qr_png_base64=_base64(photo))["error"]
+    blank = Image.new("RGB", (800, 500), "white")
+    assert "shows 0 QR codes" in douyin.post("/phone/api/scan", qr_png_base64=_base64(blank))["error"]
+    junk = base64.b64encode(b"no picture").decode()
+    assert "is not a picture" in douyin.post("/phone/api/scan", qr_png_base64=junk)["error"]
     for code in codes:
         assert douyin.post("/phone/api/scan", qr_png_base64=code["qrcode"])["token"] == code["token"]
     assert [code["token"] for code in douyin.get("/phone/api/qr")] == [codes[1]["token"], codes[0]["token"]]
@@ -329,3 +337,9 @@ def test_a_signal_ends_it_within_a_second_even_while_an_answer_is_held_back(
     assert (code, len(outcome)) == (0, 1)
     assert outcome[0] is not None, "the answer must never arrive"
     assert took < 1
+
+
+def _base64(picture: Image.Image) -> str:
+    png = io.BytesIO()
+    picture.save(png, "PNG")
+    return base64.b64encode(png.getvalue()).decode()

@@ -94,7 +94,7 @@ def test_an_account_that_is_deleted_while_it_publishes_publishes_nothing_and_its
 ) -> None:
     name, title = "边发边删", "删了就不发"
     assert log_in(client, phone, name, user)["status"] == "success"
-    scenario(upload="slow:4000")
+    scenario(upload="hold")
     media = f"{system.douyin_origin}/media/demo.mp4"
     task_id = submit(client, video_url=media, title=title, account_name=name)
     until(
@@ -103,6 +103,7 @@ def test_an_account_that_is_deleted_while_it_publishes_publishes_nothing_and_its
     )
 
     client.delete(f"/api/v1/accounts/{name}").raise_for_status()
+    scenario(upload="ok")
 
     task = outcome(client, task_id)
     assert (task["status"], task["error"]["code"]) == ("failed", "account.not_found")

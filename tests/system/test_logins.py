@@ -7,7 +7,6 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,26 +253,26 @@ def test_two_accounts_log_in_while_a_third_publishes(
     busy = LoginPage(client, "发布中")
     phone.confirm(busy.scan(phone), third["uid"])
     assert busy.ended()["status"] == "success"
-    scenario(upload="slow:4000")
+    scenario(upload="hold")
     media = f"{system.douyin_origin}/media/demo.mp4"
     task_id = submit(client, video_url=media, title="同时进行", account_name="发布中")
+    until(
+        lambda: client.get(f"/api/v1/tasks/{task_id}").json(),
+        lambda task: any(entry["name"] == "start_upload" for entry in task["timeline"]),
+    )
 
     with ThreadPoolExecutor(2) as pool:
         pages = list(pool.map(lambda name: LoginPage(client, name), ("同时-甲", "同时-乙")))
-        shown = utc_now()
         for page, owner in zip(pages, (first, second), strict=True):
             phone.confirm(page.scan(phone), owner["uid"])
         ended = list(pool.map(LoginPage.ended, pages))
-        done = utc_now()
+    scenario(upload="ok")
 
     assert [login["status"] for login in ended] == ["success", "success"]
     for page, owner in zip(pages, (first, second), strict=True):
         assert client.get(f"/api/v1/accounts/{page.account}").json()["uid"] == owner["uid"]
     task = outcome(client, task_id)
     assert task["status"] == "success", task
-    steps = [(from_rfc3339(entry["started_at"]), entry["duration_ms"]) for entry in task["timeline"]]
-    assert min(began for began, _ in steps) < done
-    assert max(began + timedelta(milliseconds=took) for began, took in steps) > shown
     (work,) = [work for work in phone.works() if work["title"] == "同时进行"]
     assert work["user"] == third["uid"]
 

@@ -103,7 +103,12 @@ SWITCHES: Mapping[str, Switch] = {
     "popovers": _one_of("on", "off", does="shepherd popovers on the first visit of a login"),
     "draft_bar": _one_of("on", "off", does="offer to go on with an unfinished upload"),
     "upload": _timed(
-        "ok", "fail_once", "fail", "stall", does="fail the next upload or all of them, hold or delay each part"
+        "ok",
+        "fail_once",
+        "fail",
+        "hold",
+        "stall",
+        does="fail the next upload or all; keep each part for as long as this says hold; never answer; delay",
     ),
     "session_dies": _one_of(
         "never",

@@ -80,6 +80,12 @@ async def until_gone(request: Request, site: Site) -> None:
         await asyncio.sleep(0.05)
 
 
+async def while_held(site: Site, name: str, user: str) -> None:
+    """Waits for as long as the switch says ``hold`` for this account. The request's body may be unread."""
+    while site.scenario.value(name, user) == "hold" and not site.stopping.is_set():  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
 class BadBodyError(ValueError):
     """A body that is no JSON object; answered with 400 where a route does not answer it itself."""
 

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from . import clock, images, mp4
-from .site import Session, Site, logged_out, session_of, site_of, until_gone
+from .site import Session, Site, logged_out, session_of, site_of, until_gone, while_held
 from .store import Row
 
 PART_SIZE = 5 * 1024 * 1024
@@ -83,6 +83,7 @@ async def receive(request: Request) -> Response:
     if site.scenario.value("upload", session.user.uid) == "stall":
         await until_gone(request, site)
         return Response(status_code=499)
+    await while_held(site, "upload", session.user.uid)
     await asyncio.sleep(site.scenario.delay("upload", session.user.uid))
     return await _part(request, upload, session)
 

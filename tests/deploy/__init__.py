@@ -1,0 +1,1 @@
+"""The package, and the stack that is made from it."""
