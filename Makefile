@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAGE ?= dev
 BIN := .venv/bin
 
-.PHONY: run demo test test-browsers test-services test-fast chaos probe package lint format lock clean
+.PHONY: run demo test test-browsers test-services test-fast chaos soak probe package lint format lock clean
 
 run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
 	@$(BIN)/python -m local
@@ -29,6 +29,9 @@ probe: .setup-local  ## which locators hold on the real site, publishing nothing
 
 chaos: .setup-local  ## kill the publish worker at every point of its job, and compare its task with the truth
 	@$(BIN)/python -m local.chaos
+
+soak: .setup-local  ## 10,000 submissions while AWS throttles, fails and loses answers: none is lost or doubled
+	@$(BIN)/python -m local.soak $(ARGS)
 
 package: .setup-dev  ## the zip and the template of a stage, proved: make package STAGE=prod
 	@$(BIN)/python -m deploy.package --stage $(STAGE)

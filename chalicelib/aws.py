@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's name
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -50,7 +51,7 @@ def kms() -> KMSClient:
 
 @cache
 def events() -> Any:
-    """EventBridge; for one call of it, its types are not worth a dependency. So with the next two."""
+    """EventBridge; for one call of it, its types are not worth a dependency. So with the next three."""
     return boto3.client("events", config=_CONFIG)
 
 
@@ -65,6 +66,11 @@ def ssm() -> Any:
 
 
 @cache
+def cloudformation() -> Any:
+    return boto3.client("cloudformation", config=_CONFIG)
+
+
+@cache
 def lambda_() -> LambdaClient:
     return boto3.client("lambda", config=_CONFIG)
 
@@ -74,3 +80,27 @@ def bell() -> LambdaClient:
     """For calls that are not worth waiting for: somebody else makes up for those that fail."""
     hurried = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client("lambda", config=_CONFIG.merge(hurried))
+
+
+# What the services call it when they are too busy (botocore/retries/standard.py has the list).
+_BUSY = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def passing(error: Exception) -> bool:
+    """Whether a call failed for a reason that passes: no answer, too busy, or a fault of the service's own."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error.response["Error"]["Code"] in _BUSY
+    return isinstance(error, (ConnectionError, HTTPClientError))

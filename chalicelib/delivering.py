@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Blueprint
 
 from chalicelib import aws
+from chalicelib.logs import invocation
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
     `delivery`: whoever wrote it rang. For an item, only endpoints are asked that have answered lately. At a
     tick, whatever was left.
     """
+    with invocation(event.context):
+        return {"tries": _tell_and_send(event.detail, event.context)}
+
+
+def _tell_and_send(detail: Mapping[str, Any], context: Any) -> int:
     from chalicelib.accounts.store import ALIVE
     from chalicelib.dynamodb import Table
     from chalicelib.events import WEBHOOK_DISABLED, emit
@@ -41,7 +47,6 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
     from chalicelib.webhooks.relay import Audience, Relay
 
     dynamodb = aws.dynamodb()
-    context: Any = event.context
     endpoints = EndpointStore(dynamodb, settings.webhooks_table)
     deliveries = DeliveryStore(dynamodb, settings.webhooks_table)
     audience = Audience(endpoints, deliveries)
@@ -54,8 +59,8 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
 
     def tell_disabled(what: Event) -> None:
         audience.tell(what, but=what.data["webhook_id"])
-        detail = {name: value for name, value in what.data.items() if name != "url"}
-        emit(aws.events(), settings.event_bus, [owed(what.id, WEBHOOK_DISABLED, what.at, **detail)])
+        facts = {name: value for name, value in what.data.items() if name != "url"}
+        emit(aws.events(), settings.event_bus, [owed(what.id, WEBHOOK_DISABLED, what.at, **facts)])
 
     courier = Courier(
         endpoints,
@@ -65,19 +70,16 @@ def webhooks(event: CloudWatchEvent) -> dict[str, Any]:
         loopback=settings.webhook_loopback,
     )
     fresh: Mapping[str, Sequence[str]] = {}
-    match event.detail:
+    match detail:
         case {"source": source, "key": key}:
             fresh = relay.relay(source, key)
         case {"webhook": webhook, "delivery": delivery}:
             fresh = {webhook: [delivery]}
         case _:
             relay.sweep()
-    tries = courier.round(
-        lambda: context.get_remaining_time_in_millis() / 1000,
-        tick="source" not in event.detail,
-        fresh=fresh,
+    return courier.round(
+        lambda: context.get_remaining_time_in_millis() / 1000, tick="source" not in detail, fresh=fresh
     )
-    return {"tries": tries}
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,10 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    # One write of a transaction.
+    Write = TransactWriteItemTypeDef
 
 Item = dict[str, Any]
 Key = str | tuple[str, str]
 """A hash key, or a hash and a range key."""
+
+# Transactions that met another one, or a throttle, are made again this often, after longer and longer pauses.
+_TRANSACTION_ATTEMPTS = 8
+_TRANSACTION_PAUSE_SECONDS = 0.02
+_PASSING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
@@ -28,6 +40,16 @@ class ConditionFailed(Exception):
     def __init__(self, item: Item | None) -> None:
         super().__init__("the condition of a write did not hold")
         self.item = item
+
+
+class TransactionRefused(Exception):
+    """Nothing of a transaction was written. `failed` are the places of the writes whose conditions did not
+    hold; none where it met others again and again.
+    """
+
+    def __init__(self, failed: tuple[int, ...]) -> None:
+        super().__init__(f"conditions of a transaction did not hold: {failed}")
+        self.failed = failed
 
 
 @dataclass(slots=True)
@@ -133,6 +155,32 @@ class Table:
 
     def update(self, key: Key, update: Update) -> Item:
         """Carries the update out in one conditional write and returns the whole new item."""
+        try:
+            answer = self.client.update_item(
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **self._update(key, update),
+            )
+        except ClientError as error:
+            raise _condition_failed(error) or error from error
+        return decode(answer["Attributes"])
+
+    def putting(self, item: Item) -> Write:
+        """`put_new` as one write of a transaction."""
+        return {
+            "Put": {
+                "TableName": self.name,
+                "Item": encode(item),
+                "ConditionExpression": "attribute_not_exists(#key)",
+                "ExpressionAttributeNames": {"#key": self.key[0]},
+            }
+        }
+
+    def updating(self, key: Key, update: Update) -> Write:
+        """`update` as one write of a transaction."""
+        return {"Update": self._update(key, update)}
+
+    def _update(self, key: Key, update: Update) -> Any:
         clauses = []
         if update.assignments:
             clauses.append("SET " + ", ".join(update.assignments))
@@ -141,6 +189,8 @@ class Table:
         if update.additions:
             clauses.append("ADD " + ", ".join(update.additions))
         parameters: dict[str, Any] = {
+            "TableName": self.name,
+            "Key": self._key(key),
             "UpdateExpression": " ".join(clauses),
             "ExpressionAttributeNames": update.names,
         }
@@ -148,17 +198,7 @@ class Table:
             parameters["ConditionExpression"] = " AND ".join(update.conditions)
         if update.values:
             parameters["ExpressionAttributeValues"] = encode(update.values)
-        try:
-            answer = self.client.update_item(
-                TableName=self.name,
-                Key=self._key(key),
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **parameters,
-            )
-        except ClientError as error:
-            raise _condition_failed(error) or error from error
-        return decode(answer["Attributes"])
+        return parameters
 
     def delete(self, key: Key) -> Item | None:
         """Deletes the item and returns it; None where there was none."""
@@ -168,6 +208,29 @@ class Table:
     def _key(self, key: Key) -> dict[str, Any]:
         values = (key,) if isinstance(key, str) else key
         return {name: {"S": value} for name, value in zip(self.key, values, strict=True)}
+
+
+def transact(client: DynamoDBClient, writes: list[Write]) -> None:
+    """Makes all of the writes, or none. Raises TransactionRefused.
+
+    The token makes one of a repetition: botocore repeats a request whose answer it has not seen, and so do we
+    where transactions meet.
+    """
+    token = str(uuid.uuid4())
+    for attempt in range(_TRANSACTION_ATTEMPTS):
+        try:
+            client.transact_write_items(TransactItems=writes, ClientRequestToken=token)
+        except client.exceptions.TransactionCanceledException as error:
+            codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
+            failed = tuple(place for place, code in enumerate(codes) if code == "ConditionalCheckFailed")
+            if failed:
+                raise TransactionRefused(failed) from error
+            if not any(code in _PASSING for code in codes):
+                raise
+        else:
+            return
+        time.sleep(random.uniform(0, _TRANSACTION_PAUSE_SECONDS * 2**attempt))  # noqa: S311
+    raise TransactionRefused(())
 
 
 def encode(item: Mapping[str, Any]) -> dict[str, Any]:

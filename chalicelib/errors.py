@@ -6,15 +6,20 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── ValidationFailed            request.invalid          422
     │   ├── MalformedRequest            request.malformed        400
     │   ├── Unauthorized                auth.required            401
+    │   │   └── KeyInvalid              auth.key_invalid         401
     │   ├── NotificationRefused         sync.notification_refused 401
     │   ├── Forbidden                   auth.forbidden           403
+    │   │   └── ScopeMissing            auth.scope_missing       403
     │   ├── RouteNotFound               request.route_not_found  404
     │   ├── MethodNotAllowed            request.method_not_allowed 405
     │   ├── PayloadTooLarge             request.too_large        413
     │   ├── UnsupportedMediaType        request.unsupported_media_type 415
-    │   └── TooManyRequests             request.rate_limited     429
+    │   ├── TooManyRequests             request.rate_limited     429
+    │   ├── IdempotencyKeyInvalid       idempotency.key_invalid  400
+    │   ├── IdempotencyKeyReused        idempotency.key_reused   422
+    │   └── AnswerShownOnce             idempotency.shown_once   409
     ├── NotFound                        *.not_found              404
-    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound
+    │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound · KeyNotFound
     │   ├── ArticleNotFound · NotificationsOff
     │   ├── WebhookNotFound · DeliveryNotFound (webhook.*)
     │   └── ArticleWithdrawn            article.withdrawn        410
@@ -23,6 +28,8 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── LoginConflict               login.state_conflict     409
     │   ├── WebhookDisabled             webhook.disabled         409
     │   ├── TooManyWebhooks             webhook.too_many         409
+    │   ├── RequestInProgress (retryable) idempotency.in_progress 409
+    │   ├── KeyConflict                 key.state_conflict       409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
     ├── MediaError                      media.*                  422
     │   ├── MediaUnreachable (retryable)
@@ -45,6 +52,7 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── OutcomeUnknown · NotPublished · NoTimeLeft (retryable) · GaveUp · DeadLetter
     │   ├── ScheduleTooNear (retryable)
     │   ├── ReviewRejected · Canceled
+    │   └── DuplicateContent            publish.duplicate_content 409
     ├── SyncError                       sync.*                   502
     │   ├── UpstreamError
     │   │   ├── UpstreamThrottled (retryable) · UpstreamUnavailable (retryable)
@@ -53,9 +61,11 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     └── InternalError                   internal.error           500
         ├── BrowserFailed (retryable)   internal.browser         500
         ├── CloudFailed (retryable)     internal.cloud           500
+        ├── Unavailable (retryable)     internal.unavailable     503
         ├── LoginNotStarted (retryable) login.dead_letter        500
         ├── LoginWorkerLost (retryable) login.worker_lost        500
         ├── EventNotTaken (retryable)   internal.event           500
+        ├── GatewayTimeout              internal.timeout         504
         └── ConfigurationError          internal.configuration   500
 """
 
@@ -69,7 +79,8 @@ class PublisherError(Exception):
 
     `code` is stable and machine-readable, `title` the same for every occurrence, `detail` what happened this
     time, `next_step` what the reader can do. `retryable` says whether the same request, unchanged, may succeed
-    later. `context` holds extra JSON-safe members of the problem document.
+    later. `context` holds what goes with this time, JSON-safe: `errors`, `retry_after` in seconds, and whatever
+    `members` names, which stands in the problem document.
     """
 
     code: ClassVar[str] = "internal.error"
@@ -77,6 +88,7 @@ class PublisherError(Exception):
     retryable: ClassVar[bool] = False
     title: ClassVar[str] = "Something failed on our side"
     next_step: ClassVar[str] = "Try again. If it fails again, report the request_id."
+    members: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, detail: str = "", **context: Any) -> None:
         super().__init__(detail or self.title)
@@ -138,6 +150,12 @@ class Unauthorized(RequestError):
     next_step = "Send a valid key as `Authorization: Bearer …`."
 
 
+class KeyInvalid(Unauthorized):
+    code = "auth.key_invalid"
+    title = "The API key is not valid"
+    next_step = "Send a key that is live, whole: sp_live_<id>_<secret>."
+
+
 class NotificationRefused(RequestError):
     code = "sync.notification_refused"
     status = 401
@@ -150,6 +168,14 @@ class Forbidden(RequestError):
     status = 403
     title = "This caller may not do that"
     next_step = "Use a caller that is allowed to, or ask for the permission."
+
+
+class ScopeMissing(Forbidden):
+    """`context["scopes"]`: what the caller would need."""
+
+    code = "auth.scope_missing"
+    title = "The API key does not have the scope that this needs"
+    next_step = "Use a key that has the scope; a key with keys:admin can make one, if it has the scope itself."
 
 
 class RouteNotFound(RequestError):
@@ -188,6 +214,30 @@ class TooManyRequests(RequestError):
     next_step = "Wait as long as Retry-After says, then send the request again."
 
 
+class IdempotencyKeyInvalid(RequestError):
+    code = "idempotency.key_invalid"
+    title = "The Idempotency-Key cannot be used"
+    next_step = (
+        "Send 1 to 255 printable ASCII characters, such as a UUID, and the same ones with each repetition."
+    )
+
+
+class IdempotencyKeyReused(RequestError):
+    code = "idempotency.key_reused"
+    status = 422
+    title = "The Idempotency-Key was used for another request"
+    next_step = "Send the request with a new Idempotency-Key, or repeat the first one exactly."
+
+
+class AnswerShownOnce(RequestError):
+    """What the request made exists; its answer held a secret, and secrets are shown once."""
+
+    code = "idempotency.shown_once"
+    status = 409
+    title = "The request was carried out, and its answer is not shown again"
+    next_step = "If the first answer was lost, delete or rotate what was made, and send a new Idempotency-Key."
+
+
 class NotFound(PublisherError):
     code = "not_found"
     status = 404
@@ -217,6 +267,12 @@ class ChannelNotFound(NotFound):
     code = "sync.channel_not_found"
     title = "There is no such channel"
     next_step = "Use one of the channels that GET /api/v1/sync lists."
+
+
+class KeyNotFound(NotFound):
+    code = "key.not_found"
+    title = "There is no such key"
+    next_step = "List the keys with GET /api/v1/keys."
 
 
 class ArticleNotFound(NotFound):
@@ -279,6 +335,19 @@ class LoginConflict(StateConflict):
     code = "login.state_conflict"
     title = "The login is in a state that does not allow this"
     next_step = "Look at the login with GET /api/v1/accounts/login/{login_id}."
+
+
+class RequestInProgress(StateConflict):
+    code = "idempotency.in_progress"
+    retryable = True
+    title = "A request with this Idempotency-Key is being carried out"
+    next_step = "Wait as long as Retry-After says, then send the same request again."
+
+
+class KeyConflict(StateConflict):
+    code = "key.state_conflict"
+    title = "The key is in a state that does not allow this"
+    next_step = "Look at the key with GET /api/v1/keys/{key_id}."
 
 
 class Fenced(StateConflict):
@@ -634,6 +703,16 @@ class ReviewRejected(PublishError):
     next_step = "Nothing was published. Submit a new task with the changes."
 
 
+class DuplicateContent(PublishError):
+    """`context["existing_task_id"]` names the task that publishes it, or has."""
+
+    code = "publish.duplicate_content"
+    status = 409
+    title = "The account is given the same work a second time"
+    next_step = "Look at existing_task_id. If it should be published twice, send allow_duplicate: true."
+    members = ("existing_task_id",)
+
+
 # Sync
 
 
@@ -717,6 +796,16 @@ class CloudFailed(InternalError):
     next_step = "Try again. If it fails again, compare the function's rights with the service that is named."
 
 
+class Unavailable(InternalError):
+    """A service of the cloud did not answer, or was too busy. Whether the request took effect is not known."""
+
+    code = "internal.unavailable"
+    status = 503
+    retryable = True
+    title = "A service that we need does not answer just now"
+    next_step = "Send the same request again after Retry-After, with the same Idempotency-Key if it had one."
+
+
 class LoginNotStarted(InternalError):
     code = "login.dead_letter"
     retryable = True
@@ -736,6 +825,15 @@ class EventNotTaken(InternalError):
     retryable = True
     title = "An event could not be put on the event bus"
     next_step = "Nothing: it is sent again within minutes. Check EVENT_BUS if it persists."
+
+
+class GatewayTimeout(InternalError):
+    """Told by API Gateway itself, from the template: the function had not answered by then."""
+
+    code = "internal.timeout"
+    status = 504
+    title = "The answer took too long"
+    next_step = "Look whether it took effect before you send it again."
 
 
 class ConfigurationError(InternalError):

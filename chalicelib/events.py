@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import from_rfc3339
 from chalicelib.errors import EventNotTaken
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,8 +45,10 @@ def first_id(at: datetime) -> str:
 
 
 def event(named: str, kind: str, at: str, **detail: Any) -> dict[str, Any]:
-    """An event as it is stored until it is sent. `at` is RFC 3339; `detail` is JSON-safe, without secrets."""
-    return {"kind": kind, "detail": {"id": named, "at": at, **detail}}
+    """An event as it is stored until it is sent. `at` is RFC 3339; `detail` is JSON-safe, without secrets. It
+    names the request that has caused it, where one has.
+    """
+    return {"kind": kind, "detail": {"id": named, "at": at, **carried(), **detail}}
 
 
 def emit(eventbridge: Any, bus: str, events: Sequence[dict[str, Any]]) -> None:

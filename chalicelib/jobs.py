@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint
 
 from chalicelib import aws
 from chalicelib.clock import utc_now
+from chalicelib.logs import invocation
 from chalicelib.settings import settings
+from chalicelib.trace import bound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalice.app import CloudWatchEvent
 
     from chalicelib.articles.client import ContentClient
@@ -19,7 +23,19 @@ if TYPE_CHECKING:
 jobs = Blueprint(__name__)
 
 
+def _logged(job: Callable[[CloudWatchEvent], dict[str, Any]]) -> Callable[[CloudWatchEvent], dict[str, Any]]:
+    """The job with its log lines as they are meant to be, whatever it raises included."""
+
+    @wraps(job)
+    def logged(event: CloudWatchEvent) -> dict[str, Any]:
+        with invocation(event.context):
+            return job(event)
+
+    return logged
+
+
 @jobs.schedule("rate(1 minute)", name="sweep")
+@_logged
 def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
     """Sends what was left in the outbox, ends lapsed leases, starts what is due, ends dead letters."""
     from chalicelib.accounts.checks import CheckDesk, Herald
@@ -48,6 +64,7 @@ def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
 
 
 @jobs.schedule("rate(5 minutes)", name="scan")
+@_logged
 def scan(event: CloudWatchEvent) -> dict[str, Any]:
     """Takes a turn of the content sync, over every channel, as far as the time allows.
 
@@ -69,16 +86,18 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
     )
     run_id = event.detail.get("run_id") or new_run_id(utc_now())
     context: Any = event.context
-    outcomes = sync.turn(
-        settings.volc_channels,
-        Order.from_detail(event.detail),
-        run_id=run_id,
-        deadline=lambda: context.get_remaining_time_in_millis() / 1000,
-    )
+    with bound(request_id=event.detail.get("request_id"), run_id=run_id):
+        outcomes = sync.turn(
+            settings.volc_channels,
+            Order.from_detail(event.detail),
+            run_id=run_id,
+            deadline=lambda: context.get_remaining_time_in_millis() / 1000,
+        )
     return {"run_id": run_id, "channels": outcomes}
 
 
 @jobs.schedule("rate(5 minutes)", name="mirror")
+@_logged
 def mirror(event: CloudWatchEvent) -> dict[str, Any]:
     """Copies the media of the channels that want it, as far as the time allows."""
     from chalicelib.articles.index import ArticleIndex

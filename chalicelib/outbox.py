@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.clock import to_rfc3339
 from chalicelib.dynamodb import ConditionFailed, Update, decode, encode
 from chalicelib.events import event_id
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,9 +34,6 @@ INDEX: Final = "untold"
 # An item that owes more than this is one that nobody tells of, for days: the oldest give way, so that it stays
 # far below DynamoDB's 400 KB.
 MAX_UNTOLD: Final = 200
-
-cause: ContextVar[str | None] = ContextVar("cause", default=None)
-"""The id of the request that is being carried out, which its events name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class Outbox:
             return
         self.ring(self.source, key)
         if len(untold) > MAX_UNTOLD:
-            logger.error("%s owes too many events: the oldest give way", self.source)
+            logger.error("an item owes too many events: the oldest give way", extra={"kind": self.source})
             try:
                 forget(table, key, untold[: len(untold) - MAX_UNTOLD])
             except (BotoCoreError, ClientError):
@@ -128,7 +125,4 @@ def bury(table: Table, key: str, told: Sequence[dict[str, Any]], mark: str) -> N
 
 
 def _entry(kind: str, at: datetime) -> dict[str, Any]:
-    entry = {"id": event_id(at), "type": kind, "at": to_rfc3339(at)}
-    if (request_id := cause.get()) is not None:
-        entry["request_id"] = request_id
-    return entry
+    return {"id": event_id(at), "type": kind, "at": to_rfc3339(at), **carried()}

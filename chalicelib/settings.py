@@ -47,6 +47,11 @@ class Settings:
         return self._required("LOGINS_TABLE")
 
     @property
+    def requests_table(self) -> str:
+        """What requests leave behind: answers by Idempotency-Key, and what was submitted of late."""
+        return self._required("REQUESTS_TABLE")
+
+    @property
     def articles_table(self) -> str:
         """The index of the synced articles."""
         return self._required("ARTICLES_TABLE")
@@ -55,6 +60,15 @@ class Settings:
     def webhooks_table(self) -> str:
         """Holds the webhooks' endpoints and what is owed to them."""
         return self._required("WEBHOOKS_TABLE")
+
+    @property
+    def keys_table(self) -> str:
+        return self._required("KEYS_TABLE")
+
+    @property
+    def limits_table(self) -> str:
+        """Counts requests."""
+        return self._required("LIMITS_TABLE")
 
     @property
     def publish_queue_url(self) -> str:
@@ -109,6 +123,30 @@ class Settings:
     def check_every(self) -> timedelta:
         """How often each account's session is looked at; 0 is never."""
         return timedelta(hours=self._integer("CHECK_HOURS", 6))
+
+    @property
+    def on_lambda(self) -> bool:
+        """Whether this process is a function's. Lambda sets it (Lambda developer guide, defined run-time
+        variables), and so does the local run.
+        """
+        return bool(self._environment.get("AWS_LAMBDA_FUNCTION_NAME"))
+
+    # Who may call the API
+
+    @property
+    def api_keys_required(self) -> bool:
+        """Whether a request without a key is refused. So it is, unless a local run says otherwise."""
+        return self._choice("API_KEYS", "required", ("required", "optional")) == "required"
+
+    @property
+    def rate_limit_reads(self) -> int:
+        """How many GET requests a key may send a minute."""
+        return self._integer("RATE_LIMIT_READS", 600)
+
+    @property
+    def rate_limit_writes(self) -> int:
+        """How many other requests a key may send a minute."""
+        return self._integer("RATE_LIMIT_WRITES", 120)
 
     # Douyin and the browser
 

@@ -30,4 +30,4 @@ def billed(tasks: TaskStore, task_id: str, *, memory_mb: int) -> Iterator[None]:
         try:
             tasks.bill(task_id, ms=used_ms, memory_mb=memory_mb, machine=platform.machine())
         except (ClientError, BotoCoreError):
-            logger.warning("the bill of task %s could not be written", task_id, exc_info=True)
+            logger.warning("the bill of a task could not be written", extra={"task_id": task_id}, exc_info=True)

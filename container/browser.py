@@ -230,7 +230,7 @@ class Browser:
                         accept_downloads=False,
                     )
             except (PlaywrightError, TimeoutError) as error:
-                logger.warning("The browser gave no context (attempt %d): %r", attempt + 1, error)
+                logger.warning("The browser gave no context.", extra={"attempt": attempt + 1}, exc_info=error)
                 self.kill()
         raise BrowserFailed("The browser was launched afresh and still gave no context.")
 
@@ -239,7 +239,7 @@ class Browser:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await context.close()
         except (PlaywrightError, TimeoutError) as error:
-            logger.warning("The browser's context did not close; the browser is killed: %r", error)
+            logger.warning("The browser's context did not close; the browser is killed.", exc_info=error)
             self.kill()
 
     async def _running(self) -> PlaywrightBrowser:
@@ -265,7 +265,7 @@ class Browser:
                     raise ConfigurationError(
                         f"There is no browser at {self._executable_path!r}: set CHROMIUM_PATH."
                     ) from error
-                logger.warning("Chromium did not come up: %r", error)
+                logger.warning("Chromium did not come up.", exc_info=error)
                 failure = error
             except BaseException:
                 self.kill()
@@ -380,7 +380,7 @@ def _report_barred(page: Page) -> None:
         host = urlsplit(request.url).netloc
         if "ERR_NAME_NOT_RESOLVED" in (request.failure or "") and host not in reported:
             reported.add(host)
-            logger.warning("The page was not let through to %s.", host)
+            logger.warning("The page was not let through.", extra={"host": host})
 
     page.on("requestfailed", report)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from playwright.async_api import Error as PlaywrightError
 
 from container.douyin.sight import look
-from container.evidence import first_line
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, ViewportSize
@@ -41,7 +40,7 @@ async def photograph(page: Page) -> bytes:
                 return b""
             return await _whole(page)
     except (PlaywrightError, TimeoutError) as error:
-        logger.warning("No picture could be taken: %s", first_line(error))
+        logger.warning("No picture could be taken.", exc_info=error)
         return b""
 
 
@@ -96,7 +95,7 @@ async def _smallest(page: Page, masks: list[Any]) -> bytes:
         )
         if len(picture) <= MAX_BYTES:
             return picture
-    logger.warning("A picture of %d bytes was dropped.", len(picture))
+    logger.warning("A picture was dropped: it is too large.", extra={"bytes": len(picture)})
     return b""
 
 

@@ -218,7 +218,7 @@ class Relay:
             if _is_ours(writer.get_extra_info("peername")[1], self.port):
                 await self._relay(reader, writer)
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-            logger.info("A connection of the browser broke: %r", error)
+            logger.info("A connection of the browser broke.", exc_info=error)
         finally:
             writer.close()
 
@@ -244,16 +244,18 @@ class Relay:
         if not allows(self.allowed_hosts, host, port):
             if host not in self._barred:
                 self._barred.add(host)
-                logger.warning("The page was not let through to %s.", _authority(host, port))
+                logger.warning("The page was not let through.", extra={"host": _authority(host, port)})
             return None
         try:
             tunnel = await self.proxy.open_tunnel(host, port, self.allow_loopback)
         except AccountError as error:
-            logger.warning("%s", error.detail)
+            logger.warning("The proxy gave no tunnel.", extra={"host": _authority(host, port)}, exc_info=error)
             self.failure = error
         except HostRefused as error:
             why = f"The proxy {self.proxy.url} does not lead to {_authority(host, port)}: {error}."
-            logger.warning("%s", why)
+            logger.warning(
+                "The proxy does not lead there.", extra={"host": _authority(host, port)}, exc_info=error
+            )
             if not self._led_somewhere:  # Else it is a matter of that host alone.
                 self.failure = (ProxyUnreachable if error.passing else ProxyRefused)(why)
         else:
@@ -300,7 +302,7 @@ async def _join(near: tuple[StreamReader, StreamWriter], far: tuple[StreamReader
             ways.create_task(_pump(near[0], far[1]))
             ways.create_task(_pump(far[0], near[1]))
     except* OSError as broken:
-        logger.debug("A tunnel broke: %r", broken.exceptions)
+        logger.debug("A tunnel broke.", exc_info=broken)
 
 
 async def _pump(reader: StreamReader, writer: StreamWriter) -> None:

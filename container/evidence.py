@@ -88,7 +88,13 @@ class Timeline:
         try:
             await self._sink(entry)
         except Exception:
-            logger.exception("The timeline entry %s could not be kept.", entry["name"])
+            logger.exception("A timeline entry could not be kept.", extra={"step": entry["name"]})
+
+
+async def log_step(entry: dict[str, Any]) -> None:
+    """A sink for jobs whose steps nobody keeps."""
+    told = {name: entry[name] for name in ("duration_ms", "outcome")}
+    logger.info("a step has ended", extra={"step": entry["name"], **told})
 
 
 class Step:
@@ -120,14 +126,14 @@ class Step:
         try:
             self.screenshot = await self._timeline.camera(self.name)
         except Exception:
-            logger.exception("The step %s could not be photographed.", self.name)
+            logger.exception("A step could not be photographed.", extra={"step": self.name})
 
 
 def note(text: str) -> None:
-    """A note on the innermost step that is under way here; in the log where there is none."""
+    """A note on the innermost step that is under way here."""
     step = _innermost.get()
     if step is None:
-        logger.info("%s", text)
+        logger.info("There was something to note, and no step to note it on.")
     else:
         step.note(text)
 

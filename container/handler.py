@@ -10,11 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib import aws
 from chalicelib.accounts.logins import LoginKind
+from chalicelib.logs import invocation
+from chalicelib.trace import bound, note
 from container.billing import billed
 from container.jobs.check import run_check
 from container.jobs.login import run_login
@@ -24,7 +28,7 @@ from container.lease import Message
 from container.worker import worker
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +47,15 @@ def publish(event: dict[str, Any], context: LambdaContext) -> None:
     it names: in the same queue, so that nothing else uses the account's session meanwhile.
     """
     for record in event["Records"]:
-        body = json.loads(record["body"])
-        message = _take(record, worker().settings.publish_queue_url)
-        if "check" in body:
-            _run(run_check(worker(), body["check"], body["asked_at"], message))
-            continue
-        with billed(worker().tasks(), body["task_id"], memory_mb=int(context.memory_limit_in_mb)):
-            _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
+        with _job(record, context) as body:
+            message = _take(record, worker().settings.publish_queue_url)
+            if "check" in body:
+                note(account=body["check"])
+                _run(run_check(worker(), body["check"], body["asked_at"], message))
+                continue
+            note(task_id=body["task_id"])
+            with billed(worker().tasks(), body["task_id"], memory_mb=int(context.memory_limit_in_mb)):
+                _run(run_task(worker(), body["task_id"], message, deadline=_deadline(context)))
 
 
 def login(event: dict[str, Any], context: LambdaContext) -> None:
@@ -57,13 +63,23 @@ def login(event: dict[str, Any], context: LambdaContext) -> None:
     imported for it.
     """
     for record in event["Records"]:
+        with _job(record, context) as body:
+            note(login_id=body["login_id"])
+            message = _take(record, worker().settings.login_queue_url)
+            given = (worker(), body["login_id"], context.aws_request_id, message)
+            if body.get("kind") == LoginKind.IMPORT:
+                _run(run_import(*given))
+            else:
+                _run(run_login(*given, deadline=_deadline(context)))
+
+
+@contextmanager
+def _job(record: dict[str, Any], context: LambdaContext) -> Iterator[dict[str, Any]]:
+    """Goes around the job of a record, and gives its body. What is logged names the request that sent it."""
+    with invocation(context):
         body = json.loads(record["body"])
-        message = _take(record, worker().settings.login_queue_url)
-        given = (worker(), body["login_id"], context.aws_request_id, message)
-        if body.get("kind") == LoginKind.IMPORT:
-            _run(run_import(*given))
-        else:
-            _run(run_login(*given, deadline=_deadline(context)))
+        with bound(request_id=body.get("request_id")):
+            yield body
 
 
 def _take(record: dict[str, Any], queue_url: str) -> Message:
@@ -76,7 +92,7 @@ def _take(record: dict[str, Any], queue_url: str) -> Message:
 
 
 def _run(job: Coroutine[Any, Any, None]) -> None:
-    _runner().run(job)
+    _runner().run(job, context=copy_context())  # Its own would know nothing of this message.
 
 
 @cache

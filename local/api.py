@@ -1,8 +1,9 @@
 """The API through Chalice's local server: `python -m local.api --port N [--exit-on-stdin-eof]`.
 
 Chalice plays API Gateway here; what it plays differently is put right: a route that does not exist answers as
-the template's GatewayResponses say, and nothing answers a foreign Host, so that no web page can drive the API
-by rebinding a name to loopback.
+the template's GatewayResponses say. Where API_KEYS is `optional`, whoever is on this machine may do everything;
+so that no web page may, nothing answers a foreign Host (a name that was rebound to loopback), or what a page of
+another origin sends.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import logging
 import re
 import signal
+import sys
 import threading
 import uuid
 from http import HTTPStatus
@@ -21,10 +23,13 @@ from typing import TYPE_CHECKING, Any
 from chalice.config import Config
 from chalice.local import ChaliceRequestHandler, ForbiddenError, LocalDevServer, ThreadedHTTPServer
 
-from local.processes import LOOPBACK, end_at_stdin_eof
+from chalicelib.logs import configure
+from local.processes import LOOPBACK, ChildProcess, clean_environment, end_at_stdin_eof
 from local.template import load_template
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chalice.app import Chalice
 
 logger = logging.getLogger(__name__)
@@ -46,6 +51,8 @@ class GatewayHandler(ChaliceRequestHandler):
         length = self.headers.get("content-length", "0")
         if not _LOOPBACK.fullmatch(self.headers.get("host", "")):
             self._refuse(403, "auth.forbidden", "This system serves loopback only; send Host: localhost.")
+        elif self._comes_from_another_page():
+            self._refuse(403, "auth.forbidden", "This system takes nothing from pages of other origins.")
         elif not length.isdecimal() or "transfer-encoding" in self.headers:
             self._refuse(411, "request.malformed", "Send the body with a Content-Length.")
         elif int(length) > MAX_REQUEST_BYTES:
@@ -54,6 +61,16 @@ class GatewayHandler(ChaliceRequestHandler):
             super()._generic_handle()
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
+
+    def _comes_from_another_page(self) -> bool:
+        """By what the browser says of itself (Fetch standard, Fetch Metadata): every request that a page of
+        another origin can make, but following a link.
+        """
+        origin = self.headers.get("origin")
+        if origin is not None and origin.lower() != f"http://{self.headers['host']}".lower():
+            return True
+        from_elsewhere = self.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
+        return from_elsewhere and self.headers.get("sec-fetch-mode") != "navigate"
 
     def _send_error_response(self, error: Any) -> None:
         if isinstance(error, ForbiddenError):
@@ -114,7 +131,7 @@ class GatewayHandler(ChaliceRequestHandler):
         self._refuse(code, "request.malformed", message or explain or HTTPStatus(code).phrase)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        logger.info(format, *args)
+        pass  # The API tells of each request itself.
 
 
 class _Server(ThreadedHTTPServer):
@@ -137,12 +154,22 @@ def serve(app: Chalice, port: int, project: Path) -> LocalDevServer:
     return LocalDevServer(app, chalice_config, LOOPBACK, port, handler_cls=handler, server_cls=_Server)
 
 
+def api_process(folder: Path, variables: Mapping[str, str], port: int = 0) -> ChildProcess:
+    """The API alone with these variables, not started yet. Port 0 is a free one; its log is `api.log`."""
+    return ChildProcess(
+        "api",
+        [sys.executable, "-m", "local.api", "--port", str(port), "--exit-on-stdin-eof"],
+        env=clean_environment(folder / "tmp", variables),
+        log_path=folder / "api.log",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.api")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(pretty=True)
 
     from app import app  # noqa: PLC0415 - after the logging, and only where it is served
 

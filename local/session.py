@@ -1,7 +1,8 @@
 """`python -m local.session --account NAME`: logs an account in through a window of your own browser.
 
     python -m local.session --account NAME                 send the session to the system on this machine
-    python -m local.session --account NAME --api URL       … or to one elsewhere, by https
+    python -m local.session --account NAME --api URL       … or to one elsewhere, by https, with the API key
+                                                           in PUBLISHER_API_KEY (scope accounts:login)
     python -m local.session --out FILE                     … or keep it in a file that only you can read
 
 For when the platform refuses the QR code that the system shows. A window of Chrome or Chromium opens at the
@@ -108,6 +109,8 @@ def _send(state: dict[str, Any], api: str, account: str) -> str:
     """Hands the session over, and says what became of it."""
     with requests.Session() as session:
         session.trust_env = urlsplit(api).hostname not in _LOOPBACK  # A proxy knows nothing of this machine.
+        if key := os.environ.get("PUBLISHER_API_KEY"):
+            session.headers["Authorization"] = f"Bearer {key}"
         where = urljoin(api, f"/api/v1/accounts/{quote(account, safe='')}/session")
         said = _read(session.put(where, json={"storage_state": state}, timeout=_ANSWER_SECONDS))
         where = urljoin(api, f"/api/v1/accounts/login/{said['login_id']}")

@@ -125,7 +125,8 @@ class System:
         self.functions_endpoint = runtime.invoke_endpoint
 
         self.say("API")
-        environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment, **loopback})
+        own = {**loopback, "API_KEYS": "optional"}  # On loopback, for this machine: see local/api.py.
+        environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment, **own})
         self._serve(self._server("api", "local.api", options.port, environment))
         self.origin = f"http://localhost:{options.port}"
 

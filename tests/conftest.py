@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ import pytest
 import requests
 
 from app import app
+from local.api import api_process
 from local.chromium import find_chromium
 from local.emulator import client_environment, make_client, running_emulator
-from local.processes import ChildProcess, clean_environment
 from local.stack import deploy
 from local.template import API_HANDLER, FunctionSpec, functions, load_template
 
@@ -73,15 +72,16 @@ class Cloud:
         """
         dynamodb, name = self.client("dynamodb"), f"t{uuid.uuid4().hex[:8]}"
         shipped = dynamodb.describe_table(TableName=self.variable(variable))["Table"]
+        indexes = [
+            {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+            for index in shipped.get("GlobalSecondaryIndexes", ())
+        ]
         dynamodb.create_table(
             TableName=name,
             KeySchema=shipped["KeySchema"],
             AttributeDefinitions=shipped["AttributeDefinitions"],
-            GlobalSecondaryIndexes=[
-                {key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
-                for index in shipped["GlobalSecondaryIndexes"]
-            ],
             BillingMode="PAY_PER_REQUEST",
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
         )
         yield name
         dynamodb.delete_table(TableName=name)
@@ -131,13 +131,10 @@ class Api:
 
 @contextlib.contextmanager
 def running_api(folder: Path, variables: dict[str, str]) -> Iterator[Api]:
-    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`."""
-    process = ChildProcess(
-        "api",
-        [sys.executable, "-m", "local.api", "--port", "0", "--exit-on-stdin-eof"],
-        env=clean_environment(folder / "tmp", variables),
-        log_path=folder / "api.log",
-    )
+    """The API alone, with these variables: no worker takes what it puts on the queues. Logs to `api.log`.
+    It takes requests without a key, unless API_KEYS says otherwise.
+    """
+    process = api_process(folder, {"API_KEYS": "optional", **variables})
     client = Api(process.start())
     try:
         yield client

@@ -18,6 +18,7 @@ from chalicelib.accounts.store import AccountState, message_group
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.errors import PublisherError
 from chalicelib.events import emit
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -43,7 +44,7 @@ class CheckDesk:
         group = message_group(account.name)
         self.sqs.send_message(
             QueueUrl=self.queue_url,
-            MessageBody=json.dumps({"check": account.name, "asked_at": to_rfc3339(self.clock())}),
+            MessageBody=json.dumps({"check": account.name, "asked_at": to_rfc3339(self.clock()), **carried()}),
             MessageGroupId=group,
             MessageDeduplicationId=f"check-{group}-{account.looked_at}",
         )
@@ -72,7 +73,7 @@ class CheckDesk:
                     asked += 1
                 self.accounts.done(account)
             except (PublisherError, ClientError, BotoCoreError):
-                logger.exception("an account could not be swept")
+                logger.exception("an account could not be swept", extra={"account": name})
         return asked
 
 

@@ -22,6 +22,7 @@ from chalicelib.errors import (
     PublisherError,
 )
 from chalicelib.outbox import Outbox
+from chalicelib.trace import request_id
 from chalicelib.verification import ANSWER_TIME
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Login:
     invocation that shows the code. `verification` is what whoever is asked for an SMS code is told: {"phone"
     (masked), "asked_at", "expires_at", "resend_at", "tries", "complaint"}; the answer is `sealed_code`, or that
     the SMS is to be sent again (`resend`). `session_version` is of the session that is being put in force; as
-    soon as it stands, nobody can end the login any more.
+    soon as it stands, nobody can end the login any more. `request_id` is of the request that began the login.
     """
 
     id: str
@@ -126,6 +127,7 @@ class Login:
     sealed_code: str | None = field(default=None, repr=False)
     resend: bool = False
     session_version: int | None = None
+    request_id: str | None = None
     error: dict[str, Any] | None = None
 
     def lapse(self, now: datetime) -> PublisherError | None:
@@ -180,6 +182,7 @@ class LoginStore:
             ttl=int((now + LIFE + KEPT).timestamp()),
             kind=kind,
             preferences=preferences or {},
+            request_id=request_id(),
         )
         item = {
             "id": login.id,
@@ -191,6 +194,7 @@ class LoginStore:
             "ttl": login.ttl,
             "kind": str(login.kind),
             "preferences": login.preferences,
+            "request_id": login.request_id,
             **self._outbox.owed_by_new(login.state.event, now),
         }
         self._table.put_new(item)

@@ -16,6 +16,7 @@ from chalicelib.dynamodb import ConditionFailed, Table, Update, decode
 from chalicelib.errors import AccountNotFound, LoginRequired
 from chalicelib.events import ACCOUNT_EXPIRED, event
 from chalicelib.outbox import Outbox, owes
+from chalicelib.trace import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,9 +61,9 @@ class Account:
     `session_version` names the sealed session that is in force: the milliseconds since 1970 at which it was
     sealed, so that a deleted and re-made account never meets a version of its former life.
 
-    `state` is what `evidence` proved at `checked_at`; `doubt` are the looks since then that could not tell
-    (`health.doubted`). `due_at` is when something is to be done about the account: a check, or sending the
-    events that are `owed`.
+    `state` is what `evidence` proved at `checked_at`, for the request `request_id` where one had asked; `doubt`
+    are the looks since then that could not tell (`health.doubted`). `due_at` is when something is to be done
+    about the account: a check, or sending the events that are `owed`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Account:
     checked_at: str
     avatar_url: str | None = None
     evidence: str = ""
+    request_id: str | None = None
     doubt: dict[str, Any] | None = None
     outbox: str | None = None
     due_at: str | None = None
@@ -314,6 +316,7 @@ class AccountStore:
     ) -> Update:
         now = self._clock()
         update = Update().set(state=str(state), evidence=seen, checked_at=to_rfc3339(now), doubt=doubt)
+        update.set(request_id=request_id())
         if state is not before:
             self._outbox.owe(update, state.event, now)
         return _due(update, due_at or next_check(name, now, self._check_every))

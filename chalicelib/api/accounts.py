@@ -24,6 +24,7 @@ from chalicelib.errors import (
     AccountNotFound,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _check_name(value: str) -> None:
 _ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user", _check_name)
 
 
-@routes.operation("GET", "/api/v1/accounts", answer=AccountList)
+@routes.operation("GET", "/api/v1/accounts", scope=Scope.ACCOUNTS_READ, answer=AccountList)
 def list_accounts() -> AccountList:
     """List all registered accounts."""
     return AccountList(data=[account_answer(account) for account in wiring.account_store().list()])
@@ -55,6 +56,7 @@ def list_accounts() -> AccountList:
 @routes.operation(
     "GET",
     "/api/v1/accounts/{account_name}",
+    scope=Scope.ACCOUNTS_READ,
     answer=AccountAnswer,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
@@ -67,6 +69,7 @@ def get_account(account_name: str) -> AccountAnswer:
 @routes.operation(
     "PATCH",
     "/api/v1/accounts/{account_name}",
+    scope=Scope.ACCOUNTS_WRITE,
     request=AccountPatch,
     answer=AccountAnswer,
     errors=(ValidationFailed, AccountNotFound),
@@ -84,6 +87,7 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
 @routes.operation(
     "POST",
     "/api/v1/accounts/{account_name}/check",
+    scope=Scope.ACCOUNTS_WRITE,
     answer=AccountAnswer,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
@@ -106,6 +110,7 @@ def check_account(account_name: str) -> Response:
 @routes.operation(
     "DELETE",
     "/api/v1/accounts/{account_name}",
+    scope=Scope.ACCOUNTS_WRITE,
     answer=DeletedAccount,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),

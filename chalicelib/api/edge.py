@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,21 +21,32 @@ from chalice.app import Blueprint, MultiDict, Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from chalicelib import outbox
+from chalicelib import aws, trace
+from chalicelib.api import idempotency
+from chalicelib.api.caller import caller_id
+from chalicelib.api.conditional import awaited, tagged
+from chalicelib.api.door import admit, challenge
 from chalicelib.errors import (
     InternalError,
     MalformedRequest,
     MethodNotAllowed,
     PayloadTooLarge,
     PublisherError,
+    ScopeMissing,
+    Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.logs import set_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.errors import NotFound
+    from chalicelib.keys.scopes import Scope
+
+    Middleware = Callable[[Request, Callable[[Request], Response]], Response]
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +59,6 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 _request: ContextVar[Request] = ContextVar("request")
-_request_id: ContextVar[str] = ContextVar("request_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +96,22 @@ class Operation:
     request: type[BaseModel] | None
     answer: type[BaseModel] | None
     errors: tuple[type[PublisherError], ...]
+    scope: Scope | None
     query: type[BaseModel] | None = None
     body_optional: bool = False
     parameters: tuple[PathParameter, ...] = ()
     statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
     max_body_bytes: int = MAX_BODY_BYTES
+    # Why the operation, a POST, takes no Idempotency-Key; for one that does, whether its view writes the record
+    # together with its effect, and whether its answer holds what is shown once (it is not kept then).
+    unkeyed: str | None = None
+    key_in_transaction: bool = False
+    shown_once: bool = False
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it honours an Idempotency-Key. The other methods mean the same however often they come."""
+        return self.method == "POST" and self.unkeyed is None
 
 
 class Routes(Blueprint):
@@ -105,6 +127,7 @@ class Routes(Blueprint):
         method: str,
         path: str,
         *,
+        scope: Scope | None,
         answer: type[BaseModel] | None,
         request: type[BaseModel] | None = None,
         query: type[BaseModel] | None = None,
@@ -113,11 +136,15 @@ class Routes(Blueprint):
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        unkeyed: str | None = None,
+        key_in_transaction: bool = False,
+        shown_once: bool = False,
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
-        """Declares a route. The view gets the parsed query, the parsed body, each where a model is given, and
-        the path parameters, decoded; it returns the answer's model, or a Response where status or headers
-        differ from a plain 200. The view's docstring is the operation's summary and description. No body, where
-        it is optional, is a model of its defaults.
+        """Declares a route. `scope` is what a key needs for it, or PUBLIC where it takes none. The view gets
+        the parsed query, the parsed body, each where a model is given, and the path parameters, decoded; it
+        returns the answer's model, or a Response where status or headers differ from a plain 200. The view's
+        docstring is the operation's summary and description. No body, where it is optional, is a model of its
+        defaults.
         """
 
         def declare(view: Callable[..., BaseModel | Response]) -> Callable[..., Response]:
@@ -132,11 +159,15 @@ class Routes(Blueprint):
                 request=request,
                 answer=answer,
                 errors=errors,
+                scope=scope,
                 query=query,
                 body_optional=body_optional,
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
                 max_body_bytes=max_body_bytes,
+                unkeyed=unkeyed,
+                key_in_transaction=key_in_transaction,
+                shown_once=shown_once,
             )
             self.operations.append(operation)
 
@@ -162,15 +193,29 @@ def _serve(
             parsed.append(_parse_query(operation.query, _request.get()))
         if operation.request is not None:
             parsed.append(_parse_body(operation.request, _request.get(), operation))
-        answer = view(*parsed, **values)
+        request = _request.get()
+
+        def answered() -> Response:
+            answer = view(*parsed, **values)
+            return answer if isinstance(answer, Response) else respond(answer)
+
+        response = idempotency.carry_out(operation, request, values, parsed, answered)
+        if operation.method == "GET" and operation.answer is not None and response.status_code == 200:
+            response = tagged(request, response)
     except PublisherError as error:
         if error.status >= 500:
-            logger.exception("request %s failed", request_id())
+            logger.exception("a request failed")
         return problem(error)
-    except Exception:
-        logger.exception("request %s failed", request_id())
-        return problem(InternalError("The request failed for a reason that we did not foresee."))
-    return answer if isinstance(answer, Response) else respond(answer)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+        return _unforeseen(error)
+    return response
+
+
+def _unforeseen(error: Exception) -> Response:
+    logger.error("a request failed", exc_info=error)
+    if aws.passing(error):
+        return problem(Unavailable(retry_after=2))
+    return problem(InternalError("The request failed for a reason that we did not foresee."))
 
 
 def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -182,12 +227,15 @@ def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None
     return Response(body, status_code=status, headers={"Content-Type": "application/json", **(headers or {})})
 
 
-def problem(error: PublisherError, headers: dict[str, str] | None = None) -> Response:
-    """The failure as a problem document."""
+def problem(error: PublisherError) -> Response:
+    """The failure as a problem document. `retry_after` (seconds) of its context becomes a header."""
+    headers: dict[str, str | list[str]] = {"Content-Type": "application/problem+json"}
+    if isinstance(error, Unauthorized | ScopeMissing):
+        headers["WWW-Authenticate"] = challenge(error)
+    if "retry_after" in error.context:
+        headers["Retry-After"] = str(error.context["retry_after"])
     return Response(
-        json.dumps(problem_document(error), ensure_ascii=False),
-        status_code=error.status,
-        headers={"Content-Type": "application/problem+json", **(headers or {})},
+        json.dumps(problem_document(error), ensure_ascii=False), status_code=error.status, headers=headers
     )
 
 
@@ -204,34 +252,80 @@ def problem_document(error: PublisherError) -> dict[str, Any]:
         "next_step": error.next_step,
         "request_id": request_id(),
         "errors": error.context.get("errors", []),
+        **{name: error.context[name] for name in error.members if name in error.context},
     }
+
+
+def wait_for_change(look: Callable[[], Response], seconds: int) -> Response:
+    """What `look` sees, as soon as it is another than the caller knows, or after so many seconds."""
+    return awaited(_request.get(), look, seconds)
 
 
 def request_id() -> str:
     """The id of the current request: the caller's own where it sent a usable one."""
-    return _request_id.get("")
+    return trace.request_id() or ""
 
 
-def edge_middleware(request: Request, get_response: Callable[[Request], Response]) -> Response:
-    """Goes around every request: gives it an id, and puts what Chalice itself refuses into our envelope."""
-    given = request.headers.get("x-request-id", "")
-    _request.set(request)
-    _request_id.set(given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()))
-    outbox.cause.set(_request_id.get())
-    response = get_response(request)
-    media_type = response.headers.get("Content-Type", "")
-    if response.status_code >= 400 and media_type != "application/problem+json":
-        response = problem(_framework_error(response, request), headers=_allow(response))
-    response.headers["X-Request-Id"] = request_id()
-    response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+def edge(operations: list[Operation]) -> Middleware:
+    """Goes around every request: gives it an id, lets in who may come in, and puts every refusal into our
+    envelope. What is not among the operations is not served.
+    """
+    declared = {(operation.path, operation.method): operation for operation in operations}
+
+    def middleware(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        set_up()
+        given = request.headers.get("x-request-id", "")
+        _request.set(request)
+        own = {
+            "request_id": given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4()),
+            "invocation": getattr(request.lambda_context, "aws_request_id", None),
+        }
+        with trace.bound(**own):
+            started = time.monotonic()
+            response = answered(request, get_response)
+            told = {
+                "method": request.method,
+                "route": request.context["resourcePath"],
+                "status": response.status_code,
+                "duration_ms": round((time.monotonic() - started) * 1000),
+                "key_id": caller_id(),
+            }
+            logger.info("a request was answered", extra=told)
+            response.headers["X-Request-Id"] = request_id()
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def answered(request: Request, get_response: Callable[[Request], Response]) -> Response:
+        headers: dict[str, str] = {}
+        try:
+            if operation := declared.get((request.context["resourcePath"], request.method)):
+                admit(request, operation.scope, headers)
+                response = get_response(request)
+            else:
+                response = problem(MethodNotAllowed(f"{request.method} is not one of this route's methods."))
+        except PublisherError as error:
+            response = problem(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            response = _unforeseen(error)
+        media_type = response.headers.get("Content-Type", "")
+        if response.status_code >= 400 and media_type != "application/problem+json":
+            response = problem(_framework_error(response, request))
+        if response.status_code == 405:
+            response.headers["Allow"] = _allowed(operations, request)
+        response.headers.update(headers)
+        return response
+
+    return middleware
+
+
+def _allowed(operations: list[Operation], request: Request) -> str:
+    path = request.context["resourcePath"]
+    return ", ".join(operation.method for operation in operations if operation.path == path)
 
 
 def _framework_error(response: Response, request: Request) -> PublisherError:
     match response.status_code:
-        case 405:
-            return MethodNotAllowed(f"{request.method} is not one of this route's methods.")
         case 415:
             given = request.headers.get("content-type")
             return UnsupportedMediaType(f"The body is {given!r}; this route takes application/json.")
@@ -239,10 +333,6 @@ def _framework_error(response: Response, request: Request) -> PublisherError:
             return InternalError("The request failed for a reason that we did not foresee.")
         case _:
             return MalformedRequest(f"The request was refused with status {response.status_code}.")
-
-
-def _allow(response: Response) -> dict[str, str]:
-    return {"Allow": str(response.headers["Allow"])} if "Allow" in response.headers else {}
 
 
 def signed_request() -> tuple[dict[str, str], bytes]:

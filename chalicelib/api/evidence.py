@@ -9,6 +9,7 @@ from chalicelib.api.tasks import TASK_ID
 from chalicelib.clock import to_rfc3339, utc_now
 from chalicelib.errors import TaskNotFound
 from chalicelib.evidence import URL_LIFE, useful_first
+from chalicelib.keys.scopes import Scope
 
 routes = Routes(__name__, "tasks")
 
@@ -16,6 +17,7 @@ routes = Routes(__name__, "tasks")
 @routes.operation(
     "GET",
     "/api/v1/tasks/{task_id}/evidence",
+    scope=Scope.TASKS_READ,
     answer=EvidenceList,
     errors=(TaskNotFound,),
     parameters=(TASK_ID,),

@@ -10,7 +10,7 @@ from chalicelib import aws
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.accounts.preferences import sealed
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, id_of, request_id, respond
+from chalicelib.api.edge import PathParameter, Routes, id_of, request_id, respond, wait_for_change
 from chalicelib.api.models import (
     ErrorInfo,
     LoginAnswer,
@@ -19,6 +19,7 @@ from chalicelib.api.models import (
     LoginVerification,
     LoginVerificationRequest,
     Preferences,
+    WaitQuery,
 )
 from chalicelib.errors import (
     BrowserFailed,
@@ -29,6 +30,7 @@ from chalicelib.errors import (
     ValidationFailed,
     restored,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ _MESSAGES = {
 @routes.operation(
     "POST",
     "/api/v1/accounts/login",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=LoginRequest,
     answer=LoginAnswer,
     errors=(ValidationFailed, LoginSuperseded, BrowserFailed, PlatformError),
@@ -91,21 +94,26 @@ def start_login(body: LoginRequest) -> Response:
 @routes.operation(
     "GET",
     "/api/v1/accounts/login/{login_id}",
+    scope=Scope.ACCOUNTS_LOGIN,
+    query=WaitQuery,
     answer=LoginStatus,
     errors=(LoginNotFound,),
     parameters=(_LOGIN_ID,),
 )
-def get_login(login_id: str) -> LoginStatus:
+def get_login(query: WaitQuery, login_id: str) -> Response:
     """Check whether the QR code has been scanned and the login is successful.
 
-    Ask every few seconds: a login that nobody has asked after for 30 s is ended.
+    Ask every few seconds, as Retry-After says: a login that nobody has asked after for 30 s is ended. With
+    `wait`, the answer comes as soon as the login changes.
     """
-    return _login_status(wiring.login_desk().poll(login_id))
+    desk = wiring.login_desk()
+    return wait_for_change(lambda: _polled(desk.poll(login_id)), query.wait)
 
 
 @routes.operation(
     "DELETE",
     "/api/v1/accounts/login/{login_id}",
+    scope=Scope.ACCOUNTS_LOGIN,
     answer=LoginStatus,
     errors=(LoginNotFound, LoginConflict),
     parameters=(_LOGIN_ID,),
@@ -121,6 +129,7 @@ def cancel_login(login_id: str) -> LoginStatus:
 @routes.operation(
     "POST",
     "/api/v1/accounts/login/{login_id}/verification",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=LoginVerificationRequest,
     answer=LoginStatus,
     errors=(ValidationFailed, LoginNotFound, LoginConflict),
@@ -169,6 +178,10 @@ def _wait_for_qr(login: Login) -> Login:
         time.sleep(QR_LOOK_SECONDS)
         login = desk.poll(login.id)
     return login
+
+
+def _polled(login: Login) -> Response:
+    return respond(_login_status(login), headers={} if login.state.terminal else {"Retry-After": "2"})
 
 
 def _login_status(login: Login) -> LoginStatus:

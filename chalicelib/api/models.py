@@ -270,6 +270,14 @@ class PublishRequest(RequestModel):
             description="Fill the form, then wait for POST /api/v1/tasks/{task_id}/approve or /reject.",
         ),
     ]
+    allow_duplicate: Annotated[
+        bool,
+        Field(
+            default=False,
+            description="Take the work although the account was given the same video with the same title "
+            "within 24 hours.",
+        ),
+    ]
 
     @field_validator("claim_place", "claim_date")
     @classmethod
@@ -305,6 +313,7 @@ class TimelineEntry(AnswerModel):
     screenshot: str | None = Field(
         default=None, description="The name of the step's picture in GET /api/v1/tasks/{task_id}/evidence."
     )
+    request_id: str | None = Field(default=None, description="Of the request that did it, where one did.")
 
 
 class Progress(AnswerModel):
@@ -368,6 +377,9 @@ class TaskAnswer(AnswerModel):
     cost: CostAnswer | None = Field(description="null until a worker has ended its work on the task.")
     held: Held | None = Field(description="Where the task waits for its account's daily cap or spacing.")
     verification: Verification | None = Field(description="Where the task is `needs_verification`.")
+    request_id: str | None = Field(
+        description="Of the request that submitted the task or decided about it last; logs and events have it."
+    )
 
 
 class VerificationRequest(RequestModel):
@@ -626,6 +638,52 @@ Instant = Annotated[
 ]
 
 
+class WaitQuery(QueryModel):
+    wait: Annotated[
+        int,
+        Field(
+            default=0,
+            ge=0,
+            le=20,
+            description="Seconds to wait for a change: against If-None-Match, or else against now.",
+        ),
+    ]
+
+
+class TasksQuery(QueryModel):
+    account_name: Annotated[str | None, Field(default=None, max_length=64)]
+    status: Annotated[Status | None, Field(default=None, description="The contract's word.")]
+    state: Annotated[State | None, Field(default=None)]
+    created_from: Annotated[
+        Instant | None, Field(default=None, description="RFC 3339, with an offset (`+` is `%2B` in a URL).")
+    ]
+    created_to: Annotated[Instant | None, Field(default=None, description="Not included.")]
+    limit: Annotated[int, Field(default=50, ge=1, le=100)]
+    cursor: Annotated[
+        str | None,
+        Field(default=None, max_length=1000, description="next_cursor of the page before, same filters."),
+    ]
+
+
+class TaskSummary(AnswerModel):
+    """What a list shows of a task; GET /api/v1/tasks/{task_id} has the rest."""
+
+    id: str
+    status: Status
+    state: State
+    account_name: str
+    title: str
+    created_at: str
+    publish_at: str | None
+    result: dict[str, Any] | None
+    error: ErrorInfo | None
+
+
+class TaskPage(AnswerModel):
+    data: list[TaskSummary]
+    next_cursor: str | None
+
+
 class ArticlesQuery(QueryModel):
     channel: Annotated[
         Channel | None, Field(default=None, description="A channel; needed where there are several.")
@@ -827,3 +885,6 @@ class Problem(AnswerModel):
     next_step: str
     request_id: str
     errors: list[FieldError]
+    existing_task_id: str | None = Field(
+        default=None, description="Only with `publish.duplicate_content`: the task that the work has."
+    )

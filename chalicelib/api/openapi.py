@@ -6,14 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
+from chalicelib.api.idempotency import PATTERN
 from chalicelib.api.models import Problem
 from chalicelib.errors import (
+    AnswerShownOnce,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
     InternalError,
+    KeyInvalid,
     MalformedRequest,
     PayloadTooLarge,
+    RequestInProgress,
+    ScopeMissing,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import PUBLIC
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,7 +35,35 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 
 _REF = "#/components/schemas/{model}"
+_SECURITY_SCHEMES = {
+    "apiKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "sp_live_<id>_<secret>",
+        "description": "An API key. Each operation names the scope that the key needs.",
+    }
+}
+_KEY_ERRORS = (Unauthorized, KeyInvalid, ScopeMissing, TooManyRequests)
 _BODY_ERRORS = (MalformedRequest, PayloadTooLarge, UnsupportedMediaType)
+_IDEMPOTENCY_ERRORS = (IdempotencyKeyInvalid, RequestInProgress, IdempotencyKeyReused)
+
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A string of your own, in double quotes (they may be left out): 1 to 255 printable ASCII "
+    "characters, such as a UUID. A repetition within 24 hours has no second effect: it gets the first answer "
+    "again, with `Idempotent-Replayed: true`.",
+    "schema": {"type": "string", "pattern": PATTERN},
+    "example": '"5f0c2a44-93b3-4f5f-8a52-2f6f4d9f0f4e"',
+}
+_IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the answer that you have: 304 where there is nothing new.",
+    "schema": {"type": "string"},
+}
 
 
 def document(operations: list[Operation]) -> dict[str, Any]:
@@ -42,7 +81,7 @@ def document(operations: list[Operation]) -> dict[str, Any]:
         },
         "servers": [{"url": "."}],
         "paths": paths,
-        "components": {"schemas": _schemas(operations)},
+        "components": {"schemas": _schemas(operations), "securitySchemes": _SECURITY_SCHEMES},
     }
 
 
@@ -52,6 +91,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": _responses(operation),
+        "security": [] if operation.scope is PUBLIC else [{"apiKey": [str(operation.scope)]}],
     }
     if operation.description:
         described["description"] = operation.description
@@ -68,6 +108,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     ]
     if operation.query:
         parameters += _query(operation.query)
+    if operation.keyed:
+        parameters.append(_IDEMPOTENCY_KEY)
+    if operation.method == "GET" and operation.answer:
+        parameters.append(_IF_NONE_MATCH)
     if parameters:
         described["parameters"] = parameters
     if operation.request:
@@ -79,7 +123,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(ref_template=_REF)
     return [
         {
             "name": name,
@@ -102,7 +146,14 @@ def _responses(operation: Operation) -> dict[str, Any]:
     body_errors = _BODY_ERRORS if operation.request else ()
     if operation.query and ValidationFailed not in operation.errors:
         body_errors = (*body_errors, ValidationFailed)
-    for error in (*operation.errors, *body_errors, InternalError):
+    if operation.method == "GET" and operation.answer:
+        responses["304"] = {"description": "What you have is as it is now"}
+    idempotency_errors: tuple[type[PublisherError], ...] = _IDEMPOTENCY_ERRORS if operation.keyed else ()
+    if operation.shown_once:
+        idempotency_errors = (*idempotency_errors, AnswerShownOnce)
+    key_errors = () if operation.scope is PUBLIC else _KEY_ERRORS
+    ours = (InternalError, Unavailable)
+    for error in dict.fromkeys((*operation.errors, *body_errors, *idempotency_errors, *key_errors, *ours)):
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         responses[str(status)] = {

@@ -28,6 +28,7 @@ from chalicelib.errors import (
     VerificationRequired,
     restored,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ _ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "defa
 @routes.operation(
     "PUT",
     "/api/v1/accounts/{account_name}/session",
+    scope=Scope.ACCOUNTS_LOGIN,
     request=SessionImport,
     answer=SessionAnswer,
     errors=(

@@ -34,6 +34,7 @@ from chalicelib.errors import (
     NotificationsOff,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import PUBLIC, Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _MAX_NOTIFICATION_BYTES = 256 * 1024
 _MAX_WAITING = 100
 
 
-@routes.operation("GET", "/api/v1/sync", answer=SyncAnswer)
+@routes.operation("GET", "/api/v1/sync", scope=Scope.SYNC_READ, answer=SyncAnswer)
 def get_sync() -> SyncAnswer:
     """See how the content sync stands.
 
@@ -62,6 +63,7 @@ def get_sync() -> SyncAnswer:
 @routes.operation(
     "POST",
     "/api/v1/sync/run",
+    scope=Scope.SYNC_WRITE,
     request=SyncRunRequest,
     body_optional=True,
     answer=SyncRunStarted,
@@ -85,10 +87,12 @@ def run_sync(body: SyncRunRequest) -> Response:
 @routes.operation(
     "POST",
     "/api/v1/sync/notifications",
+    scope=PUBLIC,
     request=Notification,
     answer=NotificationTaken,
     errors=(NotificationRefused, NotificationsOff),
     max_body_bytes=_MAX_NOTIFICATION_BYTES,
+    unkeyed="the content service sends none; the articles are marked, and marking them again changes nothing",
 )
 def take_notification(body: Notification) -> NotificationTaken:
     """Take a notification of changed content from the content service (内容变更通知).
@@ -100,7 +104,7 @@ def take_notification(body: Notification) -> NotificationTaken:
     headers, raw = signed_request()
     _verify(headers, raw)
     group_ids = changed_ids(body.root)
-    logger.info("a notification of %d articles: %s", len(group_ids), ", ".join(group_ids[:20]))
+    logger.info("a notification of articles", extra={"count": len(group_ids), "group_id": group_ids[:20]})
     if group_ids:
         requested = request_refresh(wiring.article_index(), wiring.channels(), group_ids)
         if not requested.waiting:

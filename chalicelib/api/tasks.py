@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
-from chalice.app import Response
-
-from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, id_of, respond
+from chalicelib.api import idempotency, wiring
+from chalicelib.api.cursors import decode_cursor, encode_cursor
+from chalicelib.api.edge import PathParameter, Routes, id_of, respond, wait_for_change
 from chalicelib.api.models import (
     CostAnswer,
     ErrorInfo,
@@ -18,12 +18,18 @@ from chalicelib.api.models import (
     PublishRequest,
     ResolveRequest,
     TaskAnswer,
+    TaskPage,
+    TasksQuery,
+    TaskSummary,
     TimelineEntry,
     Verification,
     VerificationRequest,
+    WaitQuery,
 )
+from chalicelib.clock import from_rfc3339, utc_now
 from chalicelib.errors import (
     AccountNotFound,
+    DuplicateContent,
     LoginRequired,
     MediaTypeRejected,
     StateConflict,
@@ -33,11 +39,16 @@ from chalicelib.errors import (
     UploadUsed,
     ValidationFailed,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import Submission, Task
 
 if TYPE_CHECKING:
     from chalice.app import Response
+
+    from chalicelib.dynamodb import Write
+    from chalicelib.ledger import Keyed
+    from chalicelib.publishing.listing import Entry
 
 routes = Routes(__name__, "tasks")
 
@@ -49,34 +60,80 @@ TASK_ID = PathParameter(
 @routes.operation(
     "POST",
     "/api/v1/publish",
+    scope=Scope.PUBLISH_WRITE,
     request=PublishRequest,
     answer=PublishAnswer,
     errors=(
-        *(ValidationFailed, AccountNotFound, LoginRequired),
+        *(ValidationFailed, AccountNotFound, LoginRequired, DuplicateContent),
         *(UploadMissing, UploadUsed, UploadExpires, MediaTypeRejected),
     ),
+    key_in_transaction=True,
 )
 def publish(body: PublishRequest) -> Response:
     """Submit a video for publishing.
 
-    Answers at once with a task to poll; its address stands in the Location header.
+    Answers at once with a task to poll; its address stands in the Location header. The same video and title for
+    the same account within 24 hours is a 409 that names the task it has, unless `allow_duplicate` is true.
     """
-    task = wiring.task_desk().submit(Submission(**body.model_dump()), body.model_fields_set)
-    answer = PublishAnswer(id=task.id, status=task.state.status, state=task.state, publish_at=task.publish_at)
-    return respond(answer, headers={"Location": f"/api/v1/tasks/{task.id}"})
+    keyed, desk = idempotency.current(), wiring.task_desk()
+
+    task = desk.accept(
+        Submission(**body.model_dump(exclude={"allow_duplicate"})),
+        body.model_fields_set,
+        allow_duplicate=body.allow_duplicate,
+        record=partial(_record, keyed) if keyed else None,
+    )
+    desk.start(task)
+    return _accepted(task)
+
+
+@routes.operation("GET", "/api/v1/tasks", scope=Scope.TASKS_READ, query=TasksQuery, answer=TaskPage)
+def list_tasks(query: TasksQuery) -> TaskPage:
+    """List the tasks, the newest first.
+
+    Follow `next_cursor` until it is null: with an account and a status or state, a page may be short, or even
+    empty, before. A change of the last moment may not show yet.
+    """
+    filters = {**query.model_dump(exclude={"cursor", "limit"}), "list": "tasks"}
+    signer = wiring.signer()
+    entries, following = wiring.task_list().page(
+        account_name=query.account_name,
+        states=[
+            state for state in State if query.state in (None, state) and query.status in (None, state.status)
+        ],
+        created_from=query.created_from,
+        created_to=query.created_to,
+        after=decode_cursor(query.cursor, filters, signer) if query.cursor is not None else None,
+        limit=query.limit,
+    )
+    return TaskPage(
+        data=[_summary(entry) for entry in entries],
+        next_cursor=encode_cursor(following, filters, signer) if following else None,
+    )
 
 
 @routes.operation(
-    "GET", "/api/v1/tasks/{task_id}", answer=TaskAnswer, errors=(TaskNotFound,), parameters=(TASK_ID,)
+    "GET",
+    "/api/v1/tasks/{task_id}",
+    scope=Scope.TASKS_READ,
+    query=WaitQuery,
+    answer=TaskAnswer,
+    errors=(TaskNotFound,),
+    parameters=(TASK_ID,),
 )
-def get_task(task_id: str) -> TaskAnswer:
-    """Check the status of a task."""
-    return _task_answer(wiring.task_store().get(task_id))
+def get_task(query: WaitQuery, task_id: str) -> Response:
+    """Check the status of a task.
+
+    While it goes on, Retry-After says when to ask again; with `wait`, the answer comes as soon as it changes.
+    """
+    store = wiring.task_store()
+    return wait_for_change(lambda: _polled(store.get(task_id)), query.wait)
 
 
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/approve",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
@@ -92,6 +149,7 @@ def approve_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/cancel",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
@@ -107,6 +165,7 @@ def cancel_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/retry",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
@@ -123,6 +182,7 @@ def retry_task(task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/verification",
+    scope=Scope.PUBLISH_WRITE,
     request=VerificationRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
@@ -140,6 +200,7 @@ def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/resolve",
+    scope=Scope.PUBLISH_WRITE,
     request=ResolveRequest,
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
@@ -157,6 +218,7 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
 @routes.operation(
     "POST",
     "/api/v1/tasks/{task_id}/reject",
+    scope=Scope.PUBLISH_WRITE,
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
@@ -164,6 +226,47 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
 def reject_task(task_id: str) -> TaskAnswer:
     """End a task that waits for its review, without publishing it."""
     return _task_answer(wiring.task_desk().reject(task_id))
+
+
+def _record(keyed: Keyed, task: Task) -> Write:
+    return wiring.ledger().entry(keyed, idempotency.kept(_accepted(task)), task.id)
+
+
+def _accepted(task: Task) -> Response:
+    answer = PublishAnswer(id=task.id, status=task.state.status, state=task.state, publish_at=task.publish_at)
+    headers = {"Location": f"/api/v1/tasks/{task.id}", "Retry-After": str(_poll_after(task))}
+    return respond(answer, headers=headers)
+
+
+def _polled(task: Task) -> Response:
+    headers = {} if task.state.terminal else {"Retry-After": str(_poll_after(task))}
+    return respond(_task_answer(task), headers=headers)
+
+
+def _poll_after(task: Task) -> int:
+    """Seconds after which it is worth while to ask again."""
+    match task.state:
+        case State.SCHEDULED if task.due_at is not None:
+            left = (from_rfc3339(task.due_at) - utc_now()).total_seconds()
+            return int(min(max(left, 2), 60))
+        case State.AWAITING_REVIEW | State.OUTCOME_UNKNOWN:
+            return 10
+        case _:
+            return 2
+
+
+def _summary(entry: Entry) -> TaskSummary:
+    return TaskSummary(
+        id=entry.id,
+        status=entry.state.status,
+        state=entry.state,
+        account_name=entry.account_name,
+        title=entry.title,
+        created_at=entry.created_at,
+        publish_at=entry.publish_at,
+        result=entry.result,
+        error=ErrorInfo(**entry.error) if entry.error else None,
+    )
 
 
 def _task_answer(task: Task) -> TaskAnswer:
@@ -188,6 +291,7 @@ def _task_answer(task: Task) -> TaskAnswer:
         allowed=list(task.actions),
         attempts=task.epoch,
         cost=CostAnswer(**asdict(task.cost)) if task.cost else None,
+        request_id=task.request_id,
         held=Held(**task.held) if task.held and task.state is State.SCHEDULED else None,
         verification=(
             Verification(**task.verification)

@@ -6,6 +6,7 @@ from chalicelib.api import wiring
 from chalicelib.api.edge import Routes
 from chalicelib.api.models import UploadAnswer, UploadRequest
 from chalicelib.errors import MediaTooLarge, ValidationFailed
+from chalicelib.keys.scopes import Scope
 
 routes = Routes(__name__, "uploads")
 
@@ -13,9 +14,11 @@ routes = Routes(__name__, "uploads")
 @routes.operation(
     "POST",
     "/api/v1/uploads",
+    scope=Scope.PUBLISH_WRITE,
     request=UploadRequest,
     answer=UploadAnswer,
     errors=(ValidationFailed, MediaTooLarge),
+    unkeyed="it changes nothing: an answer is leave to upload, and nothing is kept of one that is not used",
 )
 def open_upload(body: UploadRequest) -> UploadAnswer:
     """Get leave to upload a video or a cover.

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.api import wiring
-from chalicelib.api.cursors import decode_cursor, encode_cursor, refused_cursor
+from chalicelib.api.cursors import decode_cursor, encode_cursor
 from chalicelib.api.edge import PathParameter, Routes, id_of, respond
 from chalicelib.api.webhook_models import (
     DeletedWebhook,
@@ -29,6 +29,7 @@ from chalicelib.errors import (
     WebhookDisabled,
     WebhookNotFound,
 )
+from chalicelib.keys.scopes import Scope
 from chalicelib.webhooks.deliveries import ID
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ DELIVERY_ID = PathParameter(
 @routes.operation(
     "POST",
     "/api/v1/webhooks",
+    scope=Scope.WEBHOOKS_WRITE,
     request=WebhookRequest,
+    shown_once=True,
     answer=WebhookWithSecret,
     errors=(ValidationFailed, TooManyWebhooks),
     statuses={201: "Created: keep the secret, it is not shown again"},
@@ -76,7 +79,7 @@ def create_webhook(body: WebhookRequest) -> Response:
     return respond(WebhookWithSecret(**_shown(endpoint), secret=secret), status=201, headers=headers)
 
 
-@routes.operation("GET", "/api/v1/webhooks", answer=WebhookList)
+@routes.operation("GET", "/api/v1/webhooks", scope=Scope.WEBHOOKS_READ, answer=WebhookList)
 def list_webhooks() -> WebhookList:
     """List all webhooks."""
     return WebhookList(data=[_answer(endpoint) for endpoint in wiring.webhook_desk().endpoints.list()])
@@ -85,6 +88,7 @@ def list_webhooks() -> WebhookList:
 @routes.operation(
     "GET",
     "/api/v1/webhooks/{webhook_id}",
+    scope=Scope.WEBHOOKS_READ,
     answer=WebhookAnswer,
     errors=(WebhookNotFound,),
     parameters=(WEBHOOK_ID,),
@@ -97,6 +101,7 @@ def get_webhook(webhook_id: str) -> WebhookAnswer:
 @routes.operation(
     "PATCH",
     "/api/v1/webhooks/{webhook_id}",
+    scope=Scope.WEBHOOKS_WRITE,
     request=WebhookPatch,
     answer=WebhookAnswer,
     errors=(ValidationFailed, WebhookNotFound),
@@ -114,6 +119,7 @@ def patch_webhook(body: WebhookPatch, webhook_id: str) -> WebhookAnswer:
 @routes.operation(
     "DELETE",
     "/api/v1/webhooks/{webhook_id}",
+    scope=Scope.WEBHOOKS_WRITE,
     answer=DeletedWebhook,
     errors=(WebhookNotFound,),
     parameters=(WEBHOOK_ID,),
@@ -127,8 +133,10 @@ def delete_webhook(webhook_id: str) -> DeletedWebhook:
 @routes.operation(
     "POST",
     "/api/v1/webhooks/{webhook_id}/rotate-secret",
+    scope=Scope.WEBHOOKS_WRITE,
     request=RotationRequest,
     body_optional=True,
+    shown_once=True,
     answer=WebhookWithSecret,
     errors=(ValidationFailed, WebhookNotFound),
     parameters=(WEBHOOK_ID,),
@@ -146,6 +154,7 @@ def rotate_webhook_secret(body: RotationRequest, webhook_id: str) -> WebhookWith
 @routes.operation(
     "POST",
     "/api/v1/webhooks/{webhook_id}/test",
+    scope=Scope.WEBHOOKS_WRITE,
     answer=DeliveryAnswer,
     errors=(WebhookNotFound, WebhookDisabled),
     parameters=(WEBHOOK_ID,),
@@ -159,6 +168,7 @@ def test_webhook(webhook_id: str) -> Response:
 @routes.operation(
     "GET",
     "/api/v1/webhooks/{webhook_id}/deliveries",
+    scope=Scope.WEBHOOKS_READ,
     query=DeliveriesQuery,
     answer=DeliveryList,
     errors=(WebhookNotFound,),
@@ -171,19 +181,18 @@ def list_deliveries(query: DeliveriesQuery, webhook_id: str) -> DeliveryList:
     filters = {"webhook_id": webhook_id}
     before = None
     if query.cursor is not None:
-        before = decode_cursor(query.cursor, filters)
-        if not ID.fullmatch(before):
-            raise refused_cursor("is no cursor of this list; take next_cursor of the last page as it is")
+        before = decode_cursor(query.cursor, filters, wiring.signer())
     deliveries, following = desk.deliveries.page(webhook_id, query.limit, before)
     return DeliveryList(
         data=[_delivery(delivery) for delivery in deliveries],
-        next_cursor=encode_cursor(following, filters) if following else None,
+        next_cursor=encode_cursor(following, filters, wiring.signer()) if following else None,
     )
 
 
 @routes.operation(
     "POST",
     "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+    scope=Scope.WEBHOOKS_WRITE,
     answer=DeliveryAnswer,
     errors=(WebhookNotFound, DeliveryNotFound, WebhookDisabled),
     parameters=(WEBHOOK_ID, DELIVERY_ID),

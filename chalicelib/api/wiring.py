@@ -14,13 +14,20 @@ from chalicelib.articles.credentials import SecretCache, read_secret
 from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.starting import RunStarter
 from chalicelib.articles.store import Store
+from chalicelib.dynamodb import Table
 from chalicelib.errors import ChannelNotFound
 from chalicelib.evidence import EvidenceStore
+from chalicelib.keys.limits import Budget, RateLimiter
+from chalicelib.keys.store import KeyStore
+from chalicelib.ledger import Ledger
 from chalicelib.publishing.dispatch import Dispatcher
+from chalicelib.publishing.duplicates import ContentGuard
+from chalicelib.publishing.listing import TaskList
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
 from chalicelib.sealing import Sealer
 from chalicelib.settings import settings
+from chalicelib.signing import Signer
 from chalicelib.uploads.desk import UploadDesk
 from chalicelib.webhooks.deliveries import DeliveryStore
 from chalicelib.webhooks.desk import WebhookDesk
@@ -30,6 +37,24 @@ from chalicelib.webhooks.outboxes import bell, outbox
 
 def task_store() -> TaskStore:
     return TaskStore(aws.dynamodb(), settings.tasks_table, outbox=outbox("task"))
+
+
+def task_list() -> TaskList:
+    return TaskList(aws.dynamodb(), settings.tasks_table)
+
+
+def content_guard() -> ContentGuard:
+    return ContentGuard(Table(aws.dynamodb(), settings.requests_table, "id"), task_store())
+
+
+def ledger() -> Ledger:
+    return Ledger(aws.dynamodb(), settings.requests_table)
+
+
+@cache
+def signer() -> Signer:
+    """One a process: it keeps the secret that it has read."""
+    return Signer(aws.dynamodb(), settings.requests_table)
 
 
 def account_store() -> AccountStore:
@@ -74,7 +99,18 @@ def login_desk() -> LoginDesk:
 
 
 def task_desk() -> TaskDesk:
-    return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk(), sealer())
+    return TaskDesk(task_store(), account_store(), dispatcher(), upload_desk(), sealer(), content_guard())
+
+
+def key_store() -> KeyStore:
+    return KeyStore(aws.dynamodb(), settings.keys_table)
+
+
+@cache
+def rate_limiter() -> RateLimiter:
+    """One a process: it remembers who has used a budget up."""
+    quotas: dict[Budget, int] = {"reads": settings.rate_limit_reads, "writes": settings.rate_limit_writes}
+    return RateLimiter(aws.dynamodb(), settings.limits_table, quotas)
 
 
 def webhook_desk() -> WebhookDesk:

@@ -227,7 +227,13 @@ class ContentClient:
                 pause = min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2.0 ** (attempt - 1)) * self._jitter()
                 if deadline is not None and deadline() <= pause:
                     raise
-                logger.info("%s failed (%s), attempt %d of %d", action, error, attempt, self._max_attempts)
+                tried = {
+                    "action": action,
+                    "code": error.code,
+                    "attempt": attempt,
+                    "attempts": self._max_attempts,
+                }
+                logger.info("a call failed", extra={**tried, "code": error.code})
                 attempt += 1
             self.retries += 1
             self._sleep(pause)
@@ -237,7 +243,8 @@ class ContentClient:
         if error.context["upstream_code"] != _WRONG_TIME or told is None:
             return False
         self._ahead = told - self._clock()
-        logger.warning("our clock is %.0f s behind the content service's", self._ahead.total_seconds())
+        behind = {"behind_s": round(self._ahead.total_seconds())}
+        logger.warning("our clock is behind the content service's", extra=behind)
         return True
 
     def _renew_credentials(self, error: UpstreamDenied) -> bool:

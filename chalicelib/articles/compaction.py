@@ -141,7 +141,7 @@ class _Compactor:
                 key, buffer.getvalue(), etag=None, content_type="application/gzip", metadata=metadata
             )
         except PreconditionFailed:
-            logger.info("%s was written by another compaction of the day", key)
+            logger.info("another compaction of the day has written it", extra={"object": key})
 
     def _settle(self, key: str, covered: Sequence[_Part]) -> Compaction:
         """Steps 2 to 4, each of which may have been done before."""

@@ -75,10 +75,11 @@ def announce(
         return
     since = complete_until(state)
     if found is None:
-        logger.warning("%s: the sync has recovered", channel)
+        logger.warning("the sync has recovered", extra={"channel": channel})
         kind, told, seed = SYNC_RECOVERED, RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
     else:
-        logger.error("%s: %s, complete until %s only", channel, found, since)
+        behind = {"channel": channel, "alarm": found, "complete_until": since}
+        logger.error("the sync is behind", extra=behind)
         kind, told, seed = SYNC_BEHIND, BEHIND, f"{channel}/{found}/{since}"
     data = {"channel": channel, "alarm": found, "complete_until": since}
     emit(eventbridge, bus, [event(seed, kind, to_rfc3339(now), **data)])

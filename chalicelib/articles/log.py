@@ -140,7 +140,8 @@ class ChannelLog:
             self.cursor = unquote(metadata["cursor-after"])
             self._commit(key, int(metadata["rows"]))
             self.adopted = True
-            logger.warning("%s: adopted %s, left behind by run %s", self.channel, key, metadata.get("run-id"))
+            adopted = {"channel": self.channel, "object": key, "other_run": metadata.get("run-id")}
+            logger.warning("adopted what another run has left behind", extra=adopted)
 
     def extend(
         self,

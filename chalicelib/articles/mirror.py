@@ -132,10 +132,10 @@ def run_mirrors(
             )
             outcomes[channel] = "succeeded"
         except PublisherError as error:
-            logger.exception("the mirror of %s failed", channel)
+            logger.exception("a mirror failed", extra={"channel": channel})
             outcomes[channel] = error.code
         except (ClientError, BotoCoreError, S3UploadFailedError):
-            logger.exception("the mirror of %s failed", channel)
+            logger.exception("a mirror failed", extra={"channel": channel})
             outcomes[channel] = CloudFailed.code
     return outcomes
 
@@ -166,13 +166,15 @@ class _Mirror:
         self._state = replace(self._state, caught_up=caught_up, last_run_at=to_rfc3339(self._clock()))
         self._save()
         logger.info(
-            "%s: %d media copied so far, %d bytes, %d failed, %d to be tried again, caught up: %s",
-            self._channel,
-            self._state.copied,
-            self._state.bytes,
-            self._state.failed,
-            len(self._state.retries),
-            caught_up,
+            "the media were copied so far",
+            extra={
+                "channel": self._channel,
+                "copied": self._state.copied,
+                "bytes": self._state.bytes,
+                "failed": self._state.failed,
+                "waiting": len(self._state.retries),
+                "caught_up": caught_up,
+            },
         )
         return self._state
 
@@ -219,7 +221,8 @@ class _Mirror:
                 not_before = to_rfc3339(self._clock() + RETRY_AFTER[attempts])
                 retries[row.group_id] = (attempts + 1, not_before)
         while len(retries) > _MAX_RETRIES_KEPT:
-            logger.error("%s: the media of %s are given up: too many fail", self._channel, retries.popitem()[0])
+            given_up = {"channel": self._channel, "group_id": retries.popitem()[0]}
+            logger.error("an article's media are given up: too many fail", extra=given_up)
         self._state = replace(
             self._state,
             retries=retries,
@@ -304,7 +307,8 @@ class _Copier:
         except MediaError as error:
             if self._deadline() <= RESERVE_SECONDS:
                 return replace(result, outcome="unfinished"), None
-            logger.warning("%s: a medium of %s: %s", self._channel, row.group_id, error)
+            failed = {"channel": self._channel, "group_id": row.group_id, "code": error.code}
+            logger.warning("a medium could not be copied", extra=failed)
             outcome: Outcome = "retry" if error.retryable else result.outcome
             made = replace(_copy(row, medium, "failed"), error_code=error.code, error=error.detail)
             return replace(result, outcome=outcome, failed=result.failed + 1), made

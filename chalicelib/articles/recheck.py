@@ -232,7 +232,9 @@ class _Recheck:
         if not self._splits_left:
             raise error
         if len(entries) == 1:
-            logger.error("%s: article %s: %s", self._log.channel, entries[0].group_id, error)
+            logger.error(
+                "the answer about an article cannot be read", extra=self._of(entries[0]), exc_info=error
+            )
             again = self._clock() + _AGAIN_AFTER_SILENCE
             # At once, so that the next run does not begin with it if this one fails over too many of them.
             self._index.checked([Look(entries[0], again, entries[0].miss_reason)])
@@ -240,6 +242,9 @@ class _Recheck:
         self._splits_left -= 1
         middle = len(entries) // 2
         return self._look(entries[:middle]) + self._look(entries[middle:])
+
+    def _of(self, entry: Entry) -> dict[str, str]:
+        return {"channel": self._log.channel, "group_id": entry.group_id}
 
     def _judge(self, entry: Entry, lookup: Lookup, now: datetime) -> _Finding:
         seen_at = from_rfc3339(entry.first_seen_at) if entry.first_seen_at else now
@@ -257,19 +262,19 @@ class _Recheck:
             return self._unavailable(entry, now)
         if reason == NOT_OURS:
             self._counts["not_ours"] += 1
-            logger.warning("%s: article %s is not this channel's", self._log.channel, entry.group_id)
+            logger.warning("an article is not this channel's", extra=self._of(entry))
             return _Finding(Look(entry, by_age if entry.op else None, NOT_OURS))
         if reason is None:
-            logger.error("%s: no word about article %s", self._log.channel, entry.group_id)
+            logger.error("there is no word about an article", extra=self._of(entry))
             return _Finding(Look(entry, now + _AGAIN_AFTER_SILENCE, entry.miss_reason))
-        logger.error("%s: article %s: miss reason %s", self._log.channel, entry.group_id, reason)
+        logger.error("an article is missing", extra={**self._of(entry), "miss_reason": reason})
         return _Finding(Look(entry, by_age, reason))
 
     def _withdrawn(self, entry: Entry) -> _Finding:
         if entry.op == "takedown":
             return _Finding(Look(entry, None, WITHDRAWN))
         self._counts["withdrawn"] += 1
-        logger.warning("%s: article %s was withdrawn", self._log.channel, entry.group_id)
+        logger.warning("an article was withdrawn", extra=self._of(entry))
         # Before our own row, after which nothing here would come back to it.
         for channel in self._siblings:
             theirs = self._index.get(channel, entry.group_id)

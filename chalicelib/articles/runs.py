@@ -20,6 +20,7 @@ from chalicelib.articles.records import read_record
 from chalicelib.articles.state import LIVE
 from chalicelib.clock import to_rfc3339
 from chalicelib.errors import PublisherError
+from chalicelib.trace import request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class RunSummary:
     `caught_up` says that the scan reached its end, or that nothing is due any more; without it the next run
     goes on. A recheck counts the articles `checked` and, among them, those `changed`, `unavailable`,
     `withdrawn` and `not_ours`, as well as the objects `purged` of withdrawn content. Times are RFC 3339 in UTC.
-    `error_code` and `error` are set where `status` is `failed`.
+    `error_code` and `error` are set where `status` is `failed`; `request_id` where a request asked for the run.
     """
 
     run_id: str
@@ -70,6 +71,7 @@ class RunSummary:
     purged: int = 0
     error_code: str | None = None
     error: str | None = None
+    request_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -102,7 +104,7 @@ class Recording:
     def __init__(
         self, store: Store, summary: RunSummary, clock: Clock, progress: Callable[[], dict[str, Any]]
     ) -> None:
-        self.summary = summary
+        self.summary = replace(summary, request_id=request_id())
         self._store = store
         self._clock = clock
         self._progress = progress
@@ -131,15 +133,18 @@ class Recording:
         )
         save_run(self._store, self.summary)
         logger.info(
-            "%s (%s): %s %s %s, %d rows in %d pages, %d objects, %d retries, done: %s",
-            self.summary.channel,
-            self.summary.name,
-            self.summary.kind,
-            self.summary.run_id,
-            status,
-            self.summary.rows,
-            self.summary.pages,
-            len(self.summary.objects),
-            self.summary.retries,
-            self.summary.caught_up,
+            "a run has ended",
+            extra={
+                "channel": self.summary.channel,
+                "scan": self.summary.name,
+                "kind": self.summary.kind,
+                "run_id": self.summary.run_id,
+                "status": status,
+                "code": error_code,
+                "rows": self.summary.rows,
+                "pages": self.summary.pages,
+                "objects": len(self.summary.objects),
+                "retries": self.summary.retries,
+                "caught_up": self.summary.caught_up,
+            },
         )

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.articles.runs import new_run_id
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import CloudFailed
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -31,8 +32,9 @@ class RunStarter:
         """
         now = self._clock()
         run_id = new_run_id(now)
-        detail = {name: value for name, value in detail.items() if value is not None}
-        event = _scheduled_event(to_rfc3339(now), {"run_id": run_id, **detail})
+        told = {"run_id": run_id, **carried(), **detail}
+        told = {name: value for name, value in told.items() if value is not None}
+        event = _scheduled_event(to_rfc3339(now), told)
         try:
             self._lambda.invoke(
                 FunctionName=self._function_name, InvocationType="Event", Payload=json.dumps(event).encode()

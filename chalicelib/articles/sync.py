@@ -199,14 +199,14 @@ def _guarded(channel: str, what: str, run: Callable[[], object]) -> str:
     try:
         run()
     except PublisherError as error:
-        logger.exception("%s: the %s failed", channel, what)
+        logger.exception("a run failed", extra={"channel": channel, "what": what})
         return error.code
     except (ClientError, BotoCoreError):
-        logger.exception("%s: the %s failed", channel, what)
+        logger.exception("a run failed", extra={"channel": channel, "what": what})
         return CloudFailed.code
     except Exception:
         # Content that nobody thought of must not keep the other channels from their turns, this time and ever.
-        logger.exception("%s: the %s failed", channel, what)
+        logger.exception("a run failed", extra={"channel": channel, "what": what})
         return PublisherError.code
     return "succeeded"
 

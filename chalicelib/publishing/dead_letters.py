@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import PublisherError
+from chalicelib.trace import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,11 +37,13 @@ def drain(
             try:
                 body = json.loads(message["Body"])
                 key = next(name for name in burials if name in body)
-                burials[key](body[key])
+                with bound(request_id=body.get("request_id")):
+                    burials[key](body[key])
             except (StopIteration, TypeError, ValueError):
-                logger.warning("a dead letter cannot be read: message %s", message["MessageId"])
+                logger.warning("a dead letter cannot be read", extra={"message_id": message["MessageId"]})
             except (PublisherError, BotoCoreError, ClientError):
-                logger.exception("a dead letter could not be dealt with: message %s", message["MessageId"])
+                failed = {"message_id": message["MessageId"]}
+                logger.exception("a dead letter could not be dealt with", extra=failed)
                 continue
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
     return count

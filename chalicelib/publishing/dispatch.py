@@ -21,6 +21,7 @@ from chalicelib.clock import Clock, from_rfc3339, utc_now
 from chalicelib.errors import DeadLetter, GaveUp, OutcomeUnknown, StateConflict, TaskNotFound
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
+from chalicelib.trace import bound, carried
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +64,7 @@ class Dispatcher:
         except StateConflict:
             return self.store.get(task.id)  # A worker was quicker: the outbox is its own by now.
         except (BotoCoreError, ClientError):
-            logger.warning("task %s is left to the sweeper", task.id, exc_info=True)
+            logger.warning("a task is left to the sweeper", extra={"task_id": task.id}, exc_info=True)
             return task
 
     def sweep(self) -> int:
@@ -73,13 +74,14 @@ class Dispatcher:
         """
         handled = 0
         for task_id in self.store.due(self.clock()):
-            try:
-                self._handle(self.store.get(task_id))
-                handled += 1
-            except StateConflict as conflict:
-                logger.info("task %s changed while it was swept: %s", task_id, conflict.detail)
-            except Exception:  # An item that cannot be read, too: it comes first in every sweep.
-                logger.exception("task %s could not be swept", task_id)
+            with bound(task_id=task_id):
+                try:
+                    self._handle(self.store.get(task_id))
+                    handled += 1
+                except StateConflict:
+                    logger.info("a task changed while it was swept")
+                except Exception:  # An item that cannot be read, too: it comes first in every sweep.
+                    logger.exception("a task could not be swept")
         return handled
 
     def bury(self, task_id: str) -> None:
@@ -98,7 +100,8 @@ class Dispatcher:
             entry = task.entry("bury", now, error.detail)
             self.store.move(task_id, states.BURY, entry=entry, error=error.describe(), dead_letters=letters)
         except (StateConflict, TaskNotFound) as gone:
-            logger.info("the dead letter of task %s needs nothing: %s", task_id, gone.detail)
+            found = {"task_id": task_id, "code": gone.code}
+            logger.info("the dead letter of a task needs nothing", extra=found)
 
     def _handle(self, task: Task) -> None:
         now = self.clock()
@@ -154,7 +157,7 @@ class Dispatcher:
     def _put(self, task: Task) -> None:
         self.sqs.send_message(
             QueueUrl=self.queue_url,
-            MessageBody=json.dumps({"task_id": task.id}),
+            MessageBody=json.dumps({"task_id": task.id, **carried(task.request_id)}),
             MessageGroupId=message_group(task.submission.account_name),
             # Two sends of the same version are one message; after any write to the task it is another.
             MessageDeduplicationId=f"{task.id}-{task.version}",

@@ -6,12 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.dynamodb import ConditionFailed, Table, Update
+from chalicelib.dynamodb import ConditionFailed, Table, Update, transact
 from chalicelib.errors import Fenced, StateConflict, TaskNotFound
 from chalicelib.outbox import Outbox
 from chalicelib.publishing import states
+from chalicelib.publishing.listing import listed
 from chalicelib.publishing.states import HELD, State
 from chalicelib.publishing.task import Task
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.dynamodb import Write
     from chalicelib.publishing.states import Move
 
 # The value of the sparse index' hash key. One partition takes 1,000 writes a second: 80 million a day.
@@ -37,9 +40,13 @@ class TaskStore:
         self._clock = clock
         self._outbox = outbox or Outbox("task")
 
-    def create(self, task: Task) -> None:
-        item = {**task.to_item(), **self._outbox.owed_by_new(f"task.{task.state}", self._clock())}
-        self._table.put_new(item)
+    def create(self, task: Task, *beside: Write) -> None:
+        """Stores a new task and what goes with it, all or nothing. Raises TransactionRefused: the task is the
+        first of the writes.
+        """
+        owed = self._outbox.owed_by_new(f"task.{task.state}", self._clock())
+        item = {**task.to_item(), **listed(task), **owed}
+        transact(self._table.client, [self._table.putting(item), *beside])
         self._outbox.written(self._table, task.id, item)
 
     def get(self, task_id: str) -> Task:
@@ -72,6 +79,8 @@ class TaskStore:
         if (due_at is not None) is not move.target.watched:
             raise TypeError(f"the move {move.name!r} {'needs' if move.target.watched else 'takes no'} due_at")
         update = self._moving(move, epoch).set(**changes)
+        if move.action is not None:
+            update.set(**carried())
         if move.voids:
             update.set(intent=None)
         if not move.target.held:

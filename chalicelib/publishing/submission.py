@@ -8,33 +8,46 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.accounts.preferences import applied, time_zone
 from chalicelib.clock import Clock, to_rfc3339, utc_now
+from chalicelib.dynamodb import TransactionRefused
 from chalicelib.errors import (
     Canceled,
     MediaError,
     NotPublished,
+    RequestInProgress,
     ReviewRejected,
     StateConflict,
+    Unavailable,
     ValidationFailed,
 )
 from chalicelib.publishing import states
+from chalicelib.publishing.duplicates import content_id
 from chalicelib.publishing.schedule import is_local, parse_schedule_time, plan
 from chalicelib.publishing.states import State
 from chalicelib.publishing.store import DUE, conflict
 from chalicelib.publishing.task import Submission, Task, work_url
+from chalicelib.trace import request_id
 from chalicelib.uploads.desk import is_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from chalicelib.accounts.store import AccountStore
+    from chalicelib.dynamodb import Write
     from chalicelib.errors import PublisherError
     from chalicelib.media import Kind
     from chalicelib.publishing.dispatch import Dispatcher
+    from chalicelib.publishing.duplicates import ContentGuard
     from chalicelib.publishing.states import Move
     from chalicelib.publishing.store import TaskStore
     from chalicelib.sealing import Sealer
     from chalicelib.uploads.desk import UploadDesk
+
+# The record's place among the writes of `TaskStore.create`.
+_RECORD = 2
+
+# After that many lost races for the same work it is left to the caller to try again.
+RACES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +59,38 @@ class TaskDesk:
     dispatcher: Dispatcher
     uploads: UploadDesk
     sealer: Sealer
+    guard: ContentGuard
     clock: Clock = utc_now
 
-    def submit(self, submission: Submission, given: Collection[str] | None = None) -> Task:
-        """Accepts a work for publishing. Once this returns, the task is stored and will be carried out.
+    def submit(
+        self,
+        submission: Submission,
+        given: Collection[str] | None = None,
+        *,
+        allow_duplicate: bool = False,
+        record: Callable[[Task], Write] | None = None,
+    ) -> Task:
+        """Accepts a work for publishing, and hands it to the workers. Raises what `accept` does."""
+        task = self.accept(submission, given, allow_duplicate=allow_duplicate, record=record)
+        return self.start(task)
+
+    def accept(
+        self,
+        submission: Submission,
+        given: Collection[str] | None = None,
+        *,
+        allow_duplicate: bool = False,
+        record: Callable[[Task], Write] | None = None,
+    ) -> Task:
+        """Stores a task. Once this returns it will be carried out: at once after `start`, or by the sweeper.
 
         `given` are the fields that the caller named, all by default; the account's preferences decide the rest.
+        `record` makes what is written together with the task, or not at all.
 
-        Raises AccountNotFound, LoginRequired, ValidationFailed for a schedule_time that cannot be kept, and
-        what `UploadDesk.check` raises of an upload that the task could not use.
+        Raises AccountNotFound, LoginRequired, ValidationFailed for a schedule_time that cannot be kept, what
+        `UploadDesk.check` raises of an upload that the task could not use, DuplicateContent where another task
+        of the last 24 hours is for the same work and `allow_duplicate` does not say that this is meant, and
+        RequestInProgress where the condition of `record` does not hold.
         """
         now = self.clock()
         account = self.accounts.get(submission.account_name)
@@ -75,7 +111,7 @@ class TaskDesk:
                 ) from error
         ours = schedule is not None and not schedule.platform_schedule
         needed_at: datetime = schedule.publish_at if schedule and ours else now
-        self._check_uploads(submission, needed_at)
+        video = self._check_uploads(submission, needed_at)
         # What a person is to look at first is filled in now, and held once it is approved.
         held = ours and not submission.manual_review
         task = Task(
@@ -83,6 +119,7 @@ class TaskDesk:
             state=State.SCHEDULED if held else State.QUEUED,
             submission=submission,
             applied=preferred,
+            request_id=request_id(),
             created_at=to_rfc3339(now),
             updated_at=to_rfc3339(now),
             publish_at=to_rfc3339(schedule.publish_at) if schedule else None,
@@ -90,10 +127,33 @@ class TaskDesk:
             outbox=DUE,
             due_at=to_rfc3339(needed_at if held else now),
         )
-        self.tasks.create(task)
-        return task if held else self.dispatcher.send(task)
+        records = () if record is None else (record(task),)
+        self._store(task, content_id(submission, video), records, allow_duplicate=allow_duplicate)
+        return task
 
-    def _check_uploads(self, submission: Submission, needed_at: datetime) -> None:
+    def _store(self, task: Task, content: str, records: tuple[Write, ...], *, allow_duplicate: bool) -> None:
+        for _ in range(RACES):
+            watch = self.guard.watch(content, task.id, allow_duplicate=allow_duplicate)
+            try:
+                self.tasks.create(task, watch, *records)
+            except TransactionRefused as refused:
+                if self.tasks.find(task.id) is not None:
+                    return  # It was written after all, by a try whose answer was lost.
+                if _RECORD in refused.failed:
+                    raise RequestInProgress(retry_after=1) from refused
+                if not refused.failed:
+                    break
+            else:
+                return
+        raise Unavailable("Others were submitting the same work at the same moment.", retry_after=1)
+
+    def start(self, task: Task) -> Task:
+        """Hands an accepted task to the workers, unless it has to wait for its time."""
+        return task if task.state is State.SCHEDULED else self.dispatcher.send(task)
+
+    def _check_uploads(self, submission: Submission, needed_at: datetime) -> str | None:
+        """The SHA-256 of the video, where it is an upload."""
+        checksums: dict[str, str] = {}
         media: tuple[tuple[str, str | None, Kind], ...] = (
             ("video_url", submission.video_url, "video"),
             ("cover_path", submission.cover_path, "image"),
@@ -102,10 +162,11 @@ class TaskDesk:
             if media_url is None or not is_upload(media_url):
                 continue
             try:
-                self.uploads.check(media_url, kind, needed_at=needed_at)
+                checksums[field] = self.uploads.check(media_url, kind, needed_at=needed_at)
             except MediaError as error:
                 error.context["errors"] = [{"pointer": f"/{field}", "detail": error.detail}]
                 raise
+        return checksums.get("video_url")
 
     def approve(self, task_id: str) -> Task:
         """Lets a reviewed task run to the end. StateConflict where it waits for no review; LoginRequired."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.clock import to_rfc3339
 from chalicelib.cost import cost_of
 from chalicelib.publishing.states import Action, State, actions
+from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,6 +65,8 @@ class Task:
     updated_at: str
     version: int = 1
     epoch: int = 0
+    # Of the request that submitted the task, or had it run again, or decided about it last.
+    request_id: str | None = None
     # The platform publishes at this instant (`platform_schedule`), or we do.
     publish_at: str | None = None
     platform_schedule: bool = False
@@ -106,7 +109,7 @@ class Task:
         if not self.has_room:
             return None
         moment = {"name": name, "started_at": to_rfc3339(now), "duration_ms": 0, "outcome": "ok"}
-        return {**moment, "notes": list(notes)}
+        return {**moment, **carried(), "notes": list(notes)}
 
     @property
     def actions(self) -> tuple[Action, ...]:

@@ -123,15 +123,15 @@ class UploadDesk:
             media_url=f"{SCHEME}{upload_id}",
         )
 
-    def check(self, media_url: str, kind: Kind, *, needed_at: datetime) -> None:
-        """Returns if a new task may refer to the upload: it is finished, of this kind, serves no other task,
-        and is kept until then.
+    def check(self, media_url: str, kind: Kind, *, needed_at: datetime) -> str:
+        """The SHA-256 (hexadecimal) of an upload that a new task may refer to: it is finished, of this kind,
+        serves no other task, and is kept until then.
 
         Raises UploadMissing, MediaTypeRejected, UploadUsed, UploadExpires.
         """
         upload_id = _id(media_url)
         try:
-            head = self._s3.head_object(Bucket=self._bucket, Key=_key(upload_id))
+            head = self._s3.head_object(Bucket=self._bucket, Key=_key(upload_id), ChecksumMode="ENABLED")
         except ClientError as error:
             raise _missing(media_url, error) from error
         _require_kind(media_url, head["ContentType"], kind)
@@ -142,6 +142,7 @@ class UploadDesk:
             raise UploadExpires(
                 f"{media_url} is kept until {to_rfc3339(kept_until)}, which is before its time."
             )
+        return base64.b64decode(head["ChecksumSHA256"]).hex()
 
     def take(self, media_url: str, kind: Kind, task_id: str) -> Stored:
         """The upload's content, for the task that takes it first, and for that one again and again.

@@ -89,7 +89,7 @@ class Courier:
         try:
             return self._serve(endpoint, fresh, deadline)
         except Exception:  # One endpoint's fault is not the others'.
-            logger.exception("the webhook %s could not be served", endpoint.id)
+            logger.exception("a webhook could not be served", extra={"webhook_id": endpoint.id})
             return 0
 
     def _serve(self, endpoint: Endpoint, fresh: Sequence[str], deadline: Callable[[], float]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import WebhookDisabled
 from chalicelib.events import event_id
-from chalicelib.outbox import cause
+from chalicelib.trace import request_id
 from chalicelib.webhooks.endpoints import OVERLAP
 from chalicelib.webhooks.events import Event
 from chalicelib.webhooks.registry import TEST
@@ -66,7 +66,7 @@ class WebhookDesk:
         data = {
             "webhook_id": endpoint_id,
             "url": f"/api/v1/webhooks/{endpoint_id}",
-            "request_id": cause.get(),
+            "request_id": request_id(),
         }
         event = Event(event_id(now), TEST, to_rfc3339(now), data)
         self.deliveries.owe(endpoint_id, event)

@@ -6,15 +6,12 @@ whoever owes events asks for one item alone.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from botocore.exceptions import ClientError
-
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
-from chalicelib.dynamodb import ConditionFailed, Table, Update, decode, encode
+from chalicelib.dynamodb import ConditionFailed, Table, TransactionRefused, Update, decode, transact
 from chalicelib.errors import TooManyWebhooks, WebhookNotFound
 from chalicelib.webhooks.registry import chooses
 
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from chalicelib.dynamodb import Write
 
 MAX_ENDPOINTS: Final = 20
 
@@ -116,11 +115,15 @@ class EndpointStore:
             updated_at=now,
             secrets=(Secret(sealed),),
         )
-        put = {"TableName": self._table.name, "Item": encode(_to_item(endpoint))}
+        counted = Update().add("endpoints", 1)
+        count, limit = counted.name("endpoints"), counted.value(MAX_ENDPOINTS)
+        counted.conditions.append(f"(attribute_not_exists({count}) OR {count} < {limit})")
         try:
-            self._transact({"Put": put}, +1)
-        except ConditionFailed as failure:
-            raise TooManyWebhooks(f"There are {MAX_ENDPOINTS} already.") from failure
+            self._transact(self._table.putting(_to_item(endpoint)), counted)
+        except TransactionRefused as refusal:
+            if refusal.failed == (1,):
+                raise TooManyWebhooks(f"There are {MAX_ENDPOINTS} already.") from refusal
+            raise
         return endpoint
 
     def list(self) -> list[Endpoint]:
@@ -171,12 +174,17 @@ class EndpointStore:
             return self.rotate(endpoint_id, sealed, overlap)  # Another rotation was quicker.
 
     def delete(self, endpoint_id: str) -> None:
-        key = {"kind": {"S": _ENDPOINT}, "id": {"S": endpoint_id}}
-        condition = {"ConditionExpression": "attribute_exists(id)"}
+        deletion: Any = {
+            "TableName": self._table.name,
+            "Key": {"kind": {"S": _ENDPOINT}, "id": {"S": endpoint_id}},
+            "ConditionExpression": "attribute_exists(id)",
+        }
         try:
-            self._transact({"Delete": {"TableName": self._table.name, "Key": key, **condition}}, -1)
-        except ConditionFailed as failure:
-            raise WebhookNotFound(f"There is no webhook {endpoint_id!r}.") from failure
+            self._transact({"Delete": deletion}, Update().add("endpoints", -1))
+        except TransactionRefused as refusal:
+            if refusal.failed == (0,):
+                raise WebhookNotFound(f"There is no webhook {endpoint_id!r}.") from refusal
+            raise
 
     # Of the sender
 
@@ -244,31 +252,9 @@ class EndpointStore:
                 raise WebhookNotFound(f"There is no webhook {endpoint_id!r}.") from failure
             raise
 
-    def _transact(self, action: dict[str, Any], change: int) -> None:
-        """Makes a write together with that of the count, or neither. ConditionFailed."""
-        update = Update().add("endpoints", change)
-        if change > 0:
-            count = update.name("endpoints")
-            limit = update.value(MAX_ENDPOINTS)
-            update.conditions.append(f"(attribute_not_exists({count}) OR {count} < {limit})")
-        counting: dict[str, Any] = {
-            "TableName": self._table.name,
-            "Key": {"kind": {"S": _COUNT[0]}, "id": {"S": _COUNT[1]}},
-            "UpdateExpression": "SET " + ", ".join(update.assignments),
-            "ExpressionAttributeNames": update.names,
-            "ExpressionAttributeValues": encode(update.values),
-        }
-        if update.conditions:
-            counting["ConditionExpression"] = " AND ".join(update.conditions)
-        actions: Any = [action, {"Update": counting}]
-        try:
-            # The token makes botocore's own retries one transaction.
-            self._table.client.transact_write_items(TransactItems=actions, ClientRequestToken=str(uuid.uuid4()))
-        except ClientError as error:
-            reasons: list[Any] = error.response.get("CancellationReasons", [])
-            if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
-                raise ConditionFailed(None) from error
-            raise
+    def _transact(self, write: Write, counted: Update) -> None:
+        """Makes a write together with that of the count, or neither. TransactionRefused."""
+        transact(self._table.client, [write, self._table.updating(_COUNT, counted)])
 
 
 def _to_item(endpoint: Endpoint) -> dict[str, Any]:

@@ -64,13 +64,13 @@ class Relay:
                 for key in owing(table):
                     self._guarded(source, key)
             except (BotoCoreError, ClientError):
-                logger.exception("nobody says which %ss owe events", source)
+                logger.exception("nobody says which items owe events", extra={"kind": source})
 
     def _guarded(self, source: str, key: str) -> None:
         try:
             self.relay(source, key)
         except Exception:
-            logger.exception("what a %s owes could not be told", source)
+            logger.exception("what an item owes could not be told", extra={"kind": source})
 
     def relay(self, source: str, key: str) -> Fresh:
         """Tells what one item owes, in its order, and then takes it off the item: a crash in between tells it

@@ -28,7 +28,7 @@ from container.browser import open_page
 from container.douyin.login import fetch_profile
 from container.douyin.plain import fetch_profile_plainly
 from container.douyin.upload import visit_upload_page
-from container.evidence import Timeline
+from container.evidence import Timeline, log_step
 from container.jobs.failure import failure_of
 from container.jobs.session import expire_session, open_session, refresh_session
 from container.lease import Heartbeat, Message
@@ -85,7 +85,7 @@ async def _look_plainly(worker: Worker, account: Account) -> bool:
     except PublisherError as error:
         if error.retryable and account.doubt is None:
             raise
-        logger.info("the browser has to look: %s", error.detail)
+        logger.info("the browser has to look", extra={"code": error.code})
         return False
     if profile.uid != account.uid:
         return False
@@ -113,7 +113,7 @@ async def _fetch_plainly(worker: Worker, storage_state: dict[str, Any], appearan
 
 
 async def _look_with_browser(worker: Worker, account: Account) -> None:
-    timeline = Timeline(_log_step, clock=worker.clock)
+    timeline = Timeline(log_step, clock=worker.clock)
     async with open_session(worker, account, timeline) as context:
         profile = await _open_as_creator(worker, context)
         if profile.uid != account.uid:
@@ -131,7 +131,3 @@ async def _open_as_creator(worker: Worker, context: BrowserContext) -> Profile:
         return await fetch_profile(page)
     except SessionExpired as error:
         raise PageChanged("The upload page opens, but the site does not say to whom.") from error
-
-
-async def _log_step(entry: dict[str, Any]) -> None:
-    logger.info("check step %s", entry)

@@ -99,7 +99,7 @@ class Claim:
                 if before.held and not self.task.state.held and not self.intended:
                     self._heartbeat.lose(Fenced(f"Task {self.task.id} is {self.task.state} now."))
         except Exception:
-            logger.exception("The timeline entry %s could not be kept.", entry["name"])
+            logger.exception("A timeline entry could not be kept.", extra={"step": entry["name"]})
 
     async def _recorded(self) -> None:
         if self._recording is not None:

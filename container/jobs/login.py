@@ -10,7 +10,7 @@ import contextlib
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,11 +23,12 @@ from chalicelib.errors import (
     LoginRefused,
     PublisherError,
 )
+from chalicelib.trace import note
 from chalicelib.verification import masked
 from container.browser import open_page
 from container.douyin.login import QrLogin, QrState
 from container.douyin.verification import Challenge
-from container.evidence import Timeline
+from container.evidence import Timeline, log_step
 from container.jobs.failure import failure_of
 from container.jobs.session import login_profile, put_in_force
 from container.lease import Heartbeat, Message
@@ -69,13 +70,14 @@ async def run_login(
     logins = worker.logins()
     try:
         login = await asyncio.to_thread(logins.claim, login_id, invocation)
+        note(account=login.account_name)
         working_for(login.account_name)
         reach("login_claimed")
         job = _Job(worker, logins, login, message, deadline)
         async with Heartbeat(job.beat, every=SIGN_OF_LIFE):
             await job.run()
     except (LoginConflict, LoginNotFound, Fenced) as gone:
-        logger.info("login %s: %s", login_id, gone.detail)
+        logger.info("the login is not ours, or not any more", extra={"code": gone.code})
 
 
 @dataclass(slots=True)
@@ -117,12 +119,12 @@ class _Job:
             # Not ours any more, or nothing can be written now: its silence ends the login.
             raise
         except Exception as error:  # Whatever it was, the person who waits must be told.
-            logger.warning("login %s failed", self.login.id, exc_info=True)
+            logger.warning("a login failed", exc_info=True)
             await self._end(LoginState.FAILED, failure_of(error))
 
     async def _log_in(self, context: BrowserContext) -> None:
         page = await open_page(context)
-        timeline = Timeline(_log_step, clock=self.worker.clock)
+        timeline = Timeline(log_step, clock=self.worker.clock)
         qr_login = QrLogin(page, self.worker.settings.douyin_origin, timeline)
         await qr_login.open()
         reach("login_opened")
@@ -203,7 +205,3 @@ class _Job:
     async def _end(self, state: LoginState, error: PublisherError | None = None) -> None:
         self._over = True
         self.login = await asyncio.to_thread(self.logins.end, self.login, state, error)
-
-
-async def _log_step(entry: dict[str, Any]) -> None:
-    logger.info("login step %s", entry)

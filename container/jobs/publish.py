@@ -32,6 +32,7 @@ from chalicelib.publishing.admission import TOO_NEAR, Admission
 from chalicelib.publishing.schedule import FILL, platform_takes
 from chalicelib.publishing.states import State
 from chalicelib.publishing.task import work_url
+from chalicelib.trace import note
 from container.browser import open_page
 from container.camera import photograph
 from container.douyin.declaration import Shooting
@@ -77,6 +78,7 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
     try:
         task = await asyncio.to_thread(tasks.get, task_id)
         working_for(task.submission.account_name)
+        note(account=task.submission.account_name)
         match task.state:
             case State.QUEUED:
                 if claimed := await asyncio.to_thread(_claim, worker, tasks, task):
@@ -87,11 +89,11 @@ async def run_task(worker: Worker, task_id: str, message: Message, *, deadline: 
                 async with Heartbeat(message.keep_invisible):
                     await reconcile(worker, tasks, task)
             case _:
-                logger.info("task %s is %s: nothing to do", task_id, task.state)
+                logger.info("there is nothing to do for a task", extra={"state": str(task.state)})
     except TaskNotFound:
-        logger.warning("there is no task %s any more", task_id)
+        logger.warning("there is no such task any more")
     except StateConflict as conflict:
-        logger.info("task %s: %s", task_id, conflict.detail)
+        logger.info("the task is not ours, or not any more", extra={"code": conflict.code})
 
 
 def _claim(worker: Worker, tasks: TaskStore, task: Task) -> Task | None:
@@ -131,7 +133,7 @@ class _Job:
             except Fenced:
                 raise  # Not ours any more.
             except Exception as error:  # Whatever it was, the task must be told.
-                logger.warning("task %s failed", self.task.id, exc_info=True)
+                logger.warning("a task failed", exc_info=True)
                 await self._settle(failure_of(error))
 
     async def _publish(self) -> None:

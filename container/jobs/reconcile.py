@@ -62,7 +62,7 @@ async def reconcile(worker: Worker, tasks: TaskStore, task: Task) -> None:
     try:
         works = await _look(worker, tasks, task)
     except (PublisherError, BrowserError, ClientError, BotoCoreError) as error:
-        logger.warning("task %s: the works list could not be read: %s", task.id, error)
+        logger.warning("the works list could not be read", exc_info=error)
         changes: dict[str, Any] = {"failed_checks": task.failed_checks + 1}
         if isinstance(error, AccountNotFound):
             why = "The account was deleted: look yourself whether the work is live, or log it in again."

@@ -127,13 +127,12 @@ async def storage_state(context: BrowserContext) -> dict[str, Any]:
         async with asyncio.timeout(_INDEXED_DB_SECONDS):
             state = dict(await context.storage_state(indexed_db=True))
     except (PlaywrightError, TimeoutError) as error:
-        why = type(error).__name__
+        logger.warning("a session is kept without its IndexedDB", exc_info=error)
     else:
         size = len(json.dumps(state))
         if size <= _INDEXED_DB_BYTES:
             return state
-        why = f"{size} bytes"
-    logger.warning("a session is kept without its IndexedDB: %s", why)
+        logger.warning("a session is kept without its IndexedDB: it is too large", extra={"bytes": size})
     return dict(await context.storage_state())
 
 

@@ -22,11 +22,12 @@ from chalicelib.errors import (
     SessionUnusable,
     StateConflict,
 )
+from chalicelib.trace import note
 from container.browser import open_page
 from container.douyin.login import fetch_profile
 from container.douyin.session import wait_past_challenges
 from container.douyin.upload import UPLOAD_PATH
-from container.evidence import Timeline
+from container.evidence import Timeline, log_step
 from container.jobs.failure import failure_of
 from container.jobs.session import login_profile, put_in_force
 from container.lease import Heartbeat, Message
@@ -53,11 +54,12 @@ async def run_import(worker: Worker, login_id: str, invocation: str, message: Me
     logins = worker.logins()
     try:
         login = await asyncio.to_thread(logins.claim, login_id, invocation)
+        note(account=login.account_name)
     except LoginNotFound as gone:
-        logger.info("import %s: %s", login_id, gone.detail)
+        logger.info("the import is not ours, or not any more", extra={"code": gone.code})
         return
     except StateConflict as ended:
-        logger.info("import %s: %s", login_id, ended.detail)
+        logger.info("the import is not ours, or not any more", extra={"code": ended.code})
         login = await asyncio.to_thread(logins.get, login_id)
         await asyncio.to_thread(worker.imports().discard, login)
         return
@@ -66,7 +68,7 @@ async def run_import(worker: Worker, login_id: str, invocation: str, message: Me
         async with Heartbeat(job.give_sign_of_life):
             await job.run()
     except StateConflict as ended:
-        logger.info("import %s: %s", login_id, ended.detail)
+        logger.info("the import is not ours, or not any more", extra={"code": ended.code})
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class _Job:
             # Not ours any more, or nothing can be written now: its silence ends the login.
             raise
         except Exception as error:  # Whatever it was, the person who waits must be told.
-            logger.warning("import %s failed", self.login.id, exc_info=True)
+            logger.warning("an import failed", exc_info=True)
             await self._end(LoginState.FAILED, failure_of(error))
 
     async def _import(self, sealed: str) -> None:
@@ -117,7 +119,7 @@ class _Job:
         """
         origin = self.worker.settings.douyin_origin
         try:
-            async with Timeline(_log_step, clock=self.worker.clock).step("check_session"):
+            async with Timeline(log_step, clock=self.worker.clock).step("check_session"):
                 page = await open_page(context)
                 await page.goto(f"{origin}{UPLOAD_PATH}", wait_until="commit", timeout=_OPEN_MS)
                 await wait_past_challenges(page, "upload_input", timeout_ms=_OPEN_MS)
@@ -144,7 +146,3 @@ async def _restore(context: BrowserContext, state: dict[str, Any]) -> None:
             await context.set_storage_state(cast("StorageState", state))
     except (PlaywrightError, TimeoutError):  # Its text may hold what could not be taken.
         raise SessionUnusable("The browser refused its cookies or its storage.") from None
-
-
-async def _log_step(entry: dict[str, Any]) -> None:
-    logger.info("import step %s", entry)

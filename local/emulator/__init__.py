@@ -27,10 +27,13 @@ SECRET: Final = "test"
 CANONICAL_ORIGIN: Final = "http://localhost:4566"
 
 
-def emulator_process(data_dir: Path, port: int, *, auth: bool = False) -> ChildProcess:
+def emulator_process(
+    data_dir: Path, port: int, *, auth: bool = False, keep_nothing: bool = False
+) -> ChildProcess:
     """The emulator with its state and log under `data_dir`, not started yet. With `auth` it enforces IAM."""
     argv = [sys.executable, "-m", "local.emulator", "--port", str(port), "--data", str(data_dir)]
     argv += ["--auth"] if auth else []
+    argv += ["--keep-nothing"] if keep_nothing else []
     return ChildProcess(
         "emulator",
         [*argv, "--exit-on-stdin-eof"],
@@ -40,9 +43,12 @@ def emulator_process(data_dir: Path, port: int, *, auth: bool = False) -> ChildP
 
 
 @contextmanager
-def running_emulator(data_dir: Path, port: int | None = None, *, auth: bool = False) -> Iterator[str]:
+def running_emulator(
+    data_dir: Path, port: int | None = None, *, auth: bool = False, keep_nothing: bool = False
+) -> Iterator[str]:
     """Runs the emulator for as long as the block lasts and gives its endpoint, `http://127.0.0.1:PORT`."""
-    process = emulator_process(data_dir, free_port() if port is None else port, auth=auth)
+    chosen = free_port() if port is None else port
+    process = emulator_process(data_dir, chosen, auth=auth, keep_nothing=keep_nothing)
     endpoint = process.start()
     try:
         yield endpoint

@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the whole state")
     parser.add_argument("--auth", action="store_true", help="verify signatures and enforce IAM policies")
+    parser.add_argument("--keep-nothing", action="store_true", help="the state ends with the process")
     parser.add_argument("--exit-on-stdin-eof", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -26,6 +27,7 @@ def main() -> int:
                 arguments.port,
                 arguments.data.resolve(),
                 auth=arguments.auth,
+                keep_nothing=arguments.keep_nothing,
                 exit_on_stdin_eof=arguments.exit_on_stdin_eof,
             )
         )

@@ -73,8 +73,16 @@ async def _refuse(send: Send) -> None:
     await send({"type": "http.response.body", "body": _NOT_SAVED})
 
 
-async def serve(port: int, data: Path, *, auth: bool = False, exit_on_stdin_eof: bool = False) -> None:
-    """Serves on loopback until SIGTERM, SIGINT or, if asked for, the end of stdin; then saves once more.
+async def serve(
+    port: int,
+    data: Path,
+    *,
+    auth: bool = False,
+    exit_on_stdin_eof: bool = False,
+    keep_nothing: bool = False,
+) -> None:
+    """Serves on loopback until SIGTERM, SIGINT or, if asked for, the end of stdin; then saves once more. Where
+    nothing is to be kept, nothing is saved: a save writes all that there is.
 
     Raises OSError where the port is taken, StateUnreadable where the state on disk cannot be read.
     """
@@ -111,10 +119,12 @@ async def serve(port: int, data: Path, *, auth: bool = False, exit_on_stdin_eof:
     config.loglevel = "WARNING"
     config.accesslog = None
     committing = asyncio.create_task(committer.run())
-    announcing = _Announcing(DurableApplication(application, committer), address)
+    served = application if keep_nothing else DurableApplication(application, committer)
+    announcing = _Announcing(served, address)
     try:
         await hypercorn_serve(announcing, config, shutdown_trigger=stopped.wait)  # type: ignore[arg-type]
-        await committer.commit(None)
+        if not keep_nothing:
+            await committer.commit(None)
     finally:
         committing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -141,7 +151,7 @@ def _lock(path: Path) -> IO[bytes]:
 class _Announcing:
     """Says `ready <address>` on stdout once the application has started; the port listens before that."""
 
-    def __init__(self, application: DurableApplication, address: str) -> None:
+    def __init__(self, application: Any, address: str) -> None:
         self._application = application
         self._address = address
 

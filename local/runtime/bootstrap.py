@@ -15,7 +15,6 @@ import argparse
 import ctypes
 import importlib
 import json
-import logging
 import os
 import socket
 import struct
@@ -92,15 +91,14 @@ def main() -> int:
     parser.add_argument("--channel", type=int, required=True, help="file descriptor of the socket")
     arguments = parser.parse_args()
     # Here, not at the top: the tests and the parent import this module for its messages.
+    from chalicelib.logs import configure  # noqa: PLC0415
     from local.processes import end_at_stdin_eof, kill_tree  # noqa: PLC0415
 
     _adopt_orphans()
     end_at_stdin_eof(lambda: kill_tree(os.getpid()))
     channel = socket.socket(fileno=arguments.channel)
     channel.set_inheritable(False)
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="[%(levelname)s] %(asctime)s %(name)s %(message)s"
-    )
+    configure(pretty=True)
     try:
         handler = _load(arguments.handler)
     except Exception as error:  # noqa: BLE001  # whatever the module raises is its init error

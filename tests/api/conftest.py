@@ -20,6 +20,7 @@ from chalicelib.clock import to_rfc3339
 from local.emulator import client_environment
 from local.template import API_HANDLER
 from tests.conftest import Api, running_api
+from tests.publishing.conftest import desk  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +59,22 @@ def body(account_name: str) -> dict[str, Any]:
         "account_name": account_name,
         "manual_review": False,
     }
+
+
+@pytest.fixture
+def tasks_of(cloud: Cloud) -> Callable[[str], list[str]]:
+    """Ids of all tasks of an account, as they stand in the table."""
+
+    def look(name: str) -> list[str]:
+        pages = (
+            cloud.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=cloud.variable("TASKS_TABLE"), ConsistentRead=True)
+        )
+        items = [item for page in pages for item in page["Items"]]
+        return [item["id"]["S"] for item in items if item.get("account_name", {}).get("S") == name]
+
+    return look
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ def test_publish_answers_with_an_id_and_pending(
     task_id = answer.json()["id"]
     assert str(uuid.UUID(task_id)) == task_id
     assert answer.headers["Location"] == f"/api/v1/tasks/{task_id}"
-    assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
+    message = {"task_id": task_id, "request_id": answer.headers["X-Request-Id"]}
+    assert queued("PUBLISH_QUEUE_URL", task_id) == [message]
 
 
 def test_a_task_is_stored_with_every_field_as_submitted(
@@ -128,7 +129,7 @@ def test_preferences_stand_in_for_fields_that_a_request_leaves_out(
     body = {"video_url": "https://example.com/v.mp4", "title": "t", "account_name": account_name}
 
     silent = api.post("/api/v1/publish", body).json()["id"]
-    outspoken = api.post("/api/v1/publish", {**body, "tags": [], "claim_type": None}).json()["id"]
+    outspoken = api.post("/api/v1/publish", {**body, "title": "u", "tags": [], "claim_type": None}).json()["id"]
 
     task = tasks.get(silent).submission
     assert (task.tags, task.claim_type, task.visibility) == (["日常"], "内容由AI生成", "private")
@@ -177,7 +178,7 @@ def test_a_schedule_time_is_read_in_the_accounts_time_zone(api: Api, body: dict[
     there = at.astimezone(ZoneInfo("America/New_York"))
 
     local = api.post("/api/v1/publish", {**body, "schedule_time": f"{there:%Y-%m-%d %H:%M}"}).json()
-    offset = api.post("/api/v1/publish", {**body, "schedule_time": at.isoformat()}).json()
+    offset = api.post("/api/v1/publish", {**body, "title": "u", "schedule_time": at.isoformat()}).json()
 
     assert local["publish_at"] == offset["publish_at"] == to_rfc3339(at)
     applied = [api.get(f"/api/v1/tasks/{task['id']}").json()["applied"] for task in (local, offset)]
@@ -274,8 +275,10 @@ def test_a_reviewed_task_is_approved_or_rejected_once(
     assert api.get(f"/api/v1/tasks/{task_id}").json()["status"] == "pending"
     queued("PUBLISH_QUEUE_URL", task_id)
 
-    assert api.post(f"/api/v1/tasks/{task_id}/approve").json()["state"] == "queued"
-    assert queued("PUBLISH_QUEUE_URL", task_id) == [{"task_id": task_id}]
+    approved = api.post(f"/api/v1/tasks/{task_id}/approve")
+    assert approved.json()["state"] == "queued"
+    message = {"task_id": task_id, "request_id": approved.headers["X-Request-Id"]}
+    assert queued("PUBLISH_QUEUE_URL", task_id) == [message]
     refused = api.post(f"/api/v1/tasks/{task_id}/reject")
     assert (refused.status_code, refused.json()["code"]) == (409, "task.state_conflict")
 

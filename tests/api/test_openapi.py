@@ -45,7 +45,7 @@ def test_the_reference_routes_are_there() -> None:
     } <= {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
 
 
-def test_the_nine_fields_of_publish_are_there_and_what_an_older_dialog_wants() -> None:
+def test_the_nine_fields_of_publish_are_there_and_those_of_our_own() -> None:
     schema = DOCUMENT["components"]["schemas"]["PublishRequest"]
 
     assert set(schema["properties"]) == {
@@ -60,6 +60,7 @@ def test_the_nine_fields_of_publish_are_there_and_what_an_older_dialog_wants() -
         "schedule_time",
         "account_name",
         "manual_review",
+        "allow_duplicate",
     }
     assert schema["additionalProperties"] is False
 

@@ -75,7 +75,8 @@ def test_a_run_is_started_as_asked(
     answer = content_api.post("/api/v1/sync/run", body)
 
     assert answer.status_code == 202
-    assert functions.details == [{"run_id": answer.json()["run_id"], **detail}]
+    ids = {"run_id": answer.json()["run_id"], "request_id": answer.headers["X-Request-Id"]}
+    assert functions.details == [{**ids, **detail}]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_a_signed_notification_marks_its_articles_and_starts_a_run(
     answer = notify(content_api, {"EventType": "ArticleChange", "GroupIds": [known, unknown]})
 
     assert (answer.status_code, answer.json()) == (200, {"group_ids": [known, unknown]})
-    assert [set(detail) for detail in functions.details] == [{"run_id"}]
+    assert [set(detail) for detail in functions.details] == [{"run_id", "request_id"}]
     for channel, group_id in ((SECOND, known), (FIRST, unknown), (SECOND, unknown)):
         entry = shelf.index.get(channel, group_id)
         assert entry is not None

@@ -81,6 +81,26 @@ def test_a_submitted_work_is_a_task_and_a_message_of_its_account(stack: Deployed
     assert message["Attributes"]["MessageGroupId"] == message_group("packaged")
 
 
+def test_the_api_may_do_what_repetitions_lists_and_waits_need(stack: Deployed) -> None:
+    body, headers = _BODY | {"title": "又一次"}, {"Idempotency-Key": '"packaged"'}
+    first = stack.api.post("/api/v1/publish", body, headers=headers)
+    again = stack.api.post("/api/v1/publish", body, headers=headers)
+    assert (first.status_code, again.text) == (200, first.text)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert stack.api.post("/api/v1/publish", body).json()["existing_task_id"] == first.json()["id"]
+
+    path = f"/api/v1/tasks/{first.json()['id']}"
+    tag = stack.api.get(path).headers["ETag"]
+    assert stack.api.get(path, params={"wait": 1}, headers={"If-None-Match": tag}).status_code == 304
+    for _ in range(2):
+        canceled = stack.api.post(f"{path}/cancel", headers=headers)
+        assert canceled.json()["state"] == "canceled"
+    for query in ({}, {"account_name": "packaged"}, {"state": "canceled"}):
+        listed = stack.api.get("/api/v1/tasks", params=query).json()["data"]
+        assert first.json()["id"] in [task["id"] for task in listed]
+    assert json.loads(_receive(stack)["Body"])["task_id"] == first.json()["id"]
+
+
 def test_the_schedule_sends_what_was_left_in_the_outbox(stack: Deployed, tasks: TaskStore) -> None:
     """A task whose submission died between the write and the message: the sweep, each minute, owes it."""
     answer = stack.api.post("/api/v1/publish", _BODY | {"title": "没有发出去"})

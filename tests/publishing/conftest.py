@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.accounts.store import AccountStore, Profile
+from chalicelib.dynamodb import Table
 from chalicelib.publishing.dispatch import Dispatcher
+from chalicelib.publishing.duplicates import ContentGuard
 from chalicelib.publishing.store import TaskStore
 from chalicelib.publishing.submission import TaskDesk
 from chalicelib.publishing.task import Submission
@@ -52,7 +55,8 @@ class Desk:
     def submission(self, **fields: Any) -> Submission:
         return Submission(
             **{
-                "video_url": "https://example.com/video.mp4",
+                # Each another work.
+                "video_url": f"https://example.com/{uuid.uuid4()}.mp4",
                 "title": "Video Title",
                 "account_name": self.account_name,
                 **fields,
@@ -96,7 +100,8 @@ def desk(cloud: Cloud, new_table: Callable[[str], str]) -> Desk:
     )
     accounts.log_in(name, Profile("7001", "小明", None), session_version=1)
     sealer = Sealer(cloud.client("kms"), cloud.variable("SESSION_KEY_ID"))
-    desk = TaskDesk(tasks, accounts, dispatcher, uploads, sealer, clock)
+    guard = ContentGuard(Table(dynamodb, cloud.variable("REQUESTS_TABLE"), "id"), tasks, clock)
+    desk = TaskDesk(tasks, accounts, dispatcher, uploads, sealer, guard, clock)
     return Desk(
         clock,
         tasks,

@@ -20,6 +20,7 @@ from chalicelib.outbox import Outbox, owing
 from chalicelib.publishing import states
 from chalicelib.publishing.states import State
 from chalicelib.publishing.store import TaskStore
+from chalicelib.trace import bound
 from chalicelib.webhooks.courier import LEASE
 from chalicelib.webhooks.deliveries import DeliveryStore, Status
 from chalicelib.webhooks.endpoints import EndpointStore
@@ -294,11 +295,8 @@ def test_ids_sort_by_time_and_are_the_same_for_the_same_seed() -> None:
 
 def test_an_event_names_the_request_that_caused_it(office: Office, receiver: Receiver) -> None:
     office.subscribe(receiver)
-    token = outbox_module.cause.set("request-1")
-    try:
+    with bound(request_id="request-1"):
         office.tasks.create(office.new_task())
-    finally:
-        outbox_module.cause.reset(token)
 
     office.work()
 
