@@ -291,7 +291,7 @@ class ArticleWithdrawn(NotFound):
 class NotificationsOff(NotFound):
     code = "sync.notifications_off"
     title = "No notifications are taken here"
-    next_step = "Put the callback_secret of the content service's 回调配置 where VOLC_CREDENTIALS points."
+    next_step = "Put the secret of the content service's 回调配置 where VOLC_CALLBACK_CREDENTIALS points."
 
 
 class WebhookNotFound(NotFound):

@@ -120,12 +120,7 @@ def mirror(event: CloudWatchEvent) -> dict[str, Any]:
 def _content_client() -> ContentClient:
     """One a process: the account's pace, its connection, its keys and the time of the service go on with it."""
     from chalicelib.articles.client import ContentClient
-    from chalicelib.articles.credentials import SecretCache, read_secret
+    from chalicelib.articles.credentials import SecretCache, read_credentials
 
-    secrets = SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
-    return ContentClient(
-        settings.volc_endpoint,
-        secrets.current().credentials,
-        settings.volc_region,
-        renew=lambda: secrets.renewed().credentials,
-    )
+    keys = SecretCache(lambda: read_credentials(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return ContentClient(settings.volc_endpoint, keys.current(), settings.volc_region, renew=keys.renewed)

@@ -35,7 +35,7 @@ FIELDS: Final = (
     *("account", "channel", "group_id", "other_run"),
     # what happens
     *("method", "route", "status", "state", "step", "outcome", "what", "kind", "scan", "action", "host"),
-    *("code", "object", "alarm", "complete_until", "miss_reason", "caught_up"),
+    *("code", "object", "alarm", "complete_until", "gap_from", "gap_to", "miss_reason", "caught_up"),
     # how much of it
     *(
         "duration_ms",

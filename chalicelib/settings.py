@@ -23,7 +23,7 @@ VOLC_ENDPOINT = "https://mercury.volcengineapi.com"
 
 MirrorMode = Literal["none", "covers", "videos"]
 
-_CREDENTIALS = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
+_PLACE = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
 
 
 class Settings:
@@ -211,13 +211,8 @@ class Settings:
 
     @property
     def volc_credentials(self) -> str:
-        """Where the keys are kept (chalicelib/articles/credentials.py); empty where the next four hold them."""
-        value = self._environment.get("VOLC_CREDENTIALS", "")
-        if value and not _CREDENTIALS.fullmatch(value):
-            raise ConfigurationError(
-                "VOLC_CREDENTIALS must be the ARN of a secret of Secrets Manager, or ssm:/path of a parameter."
-            )
-        return value
+        """Where the keys are kept (articles/credentials.py); empty where the next three have them."""
+        return self._place("VOLC_CREDENTIALS")
 
     @property
     def volc_access_key(self) -> str:
@@ -230,6 +225,11 @@ class Settings:
     @property
     def volc_session_token(self) -> str:
         return self._environment.get("VOLC_SESSION_TOKEN", "")
+
+    @property
+    def volc_callback_credentials(self) -> str:
+        """Where the secret of the notifications is kept; empty where the next one holds it."""
+        return self._place("VOLC_CALLBACK_CREDENTIALS")
 
     @property
     def volc_callback_secret(self) -> str:
@@ -277,6 +277,14 @@ class Settings:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
             raise ConfigurationError(f"{name} must be an origin such as {default}, not {value!r}.")
+        return value
+
+    def _place(self, name: str) -> str:
+        value = self._environment.get(name, "")
+        if value and not _PLACE.fullmatch(value):
+            raise ConfigurationError(
+                f"{name} must be the ARN of a secret of Secrets Manager, or ssm:/path of a parameter."
+            )
         return value
 
     def _choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:

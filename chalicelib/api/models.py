@@ -777,7 +777,10 @@ class RefreshRequest(RequestModel):
 
 
 class RefreshStarted(AnswerModel):
-    run_id: str | None = Field(description="null where the run could not be started: the next tick looks.")
+    run_id: str | None = Field(
+        description="The run that looks, which requests of the same moment share. null where it could not be "
+        "started: the next tick looks."
+    )
     group_ids: list[str]
     unknown: list[str] = Field(description="Those never synced so far.")
 
@@ -805,7 +808,9 @@ class SyncRunRequest(RequestModel):
 
 
 class SyncRunStarted(AnswerModel):
-    run_id: str
+    run_id: str | None = Field(
+        description="null where the run could not be started: the next tick takes up what was ordered."
+    )
 
 
 class Notification(RootModel[Any]):
@@ -826,6 +831,7 @@ class SyncCounts(AnswerModel):
 
 class SyncBackfill(AnswerModel):
     name: str
+    pending: bool = Field(description="It was ordered, and no run has begun with it.")
     caught_up: bool = Field(description="It has read the window to its end.")
     state: dict[str, Any]
 
@@ -844,13 +850,17 @@ class SyncMirror(AnswerModel):
 class SyncChannel(AnswerModel):
     channel: str
     state: dict[str, Any] = Field(description="Of the live scan, as it is stored.")
-    lag_seconds: float | None = Field(description="Since the last run without an error.")
+    lag_seconds: float | None = Field(
+        description="How far the channel is behind: since its scan last reached its end. The same as the "
+        "metric SyncLagSeconds; the alarms go by it. The service keeps 14 days."
+    )
     cursor_age_seconds: float | None = Field(
-        description="Since the scan was last known to be complete. The service keeps 14 days."
+        description="Since the cursor was last moved or confirmed: by the last run without an error."
     )
     counts: SyncCounts
     alarms: list[Literal["cursor_ageing", "cursor_expired"]] = Field(
-        description="`cursor_ageing` from 3 days of age, `cursor_expired` from 13: run a backfill then."
+        description="`cursor_ageing` from 3 days of lag, `cursor_expired` from 13: articles are about to be "
+        "lost. What was lost is in `state` as `gap_from` and `gap_to`."
     )
     backfills: list[SyncBackfill]
     mirror: SyncMirror | None = Field(description="null where no media were ever copied.")

@@ -10,7 +10,7 @@ from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.login_desk import LoginDesk
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
-from chalicelib.articles.credentials import SecretCache, read_secret
+from chalicelib.articles.credentials import SecretCache, read_callback_secret
 from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.starting import RunStarter
 from chalicelib.articles.store import Store
@@ -136,9 +136,9 @@ def run_starter() -> RunStarter:
 
 
 @cache
-def volc_secrets() -> SecretCache:
+def callback_secret() -> SecretCache[str]:
     """One a process: it keeps what it has read."""
-    return SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return SecretCache(lambda: read_callback_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
 
 
 def channels(given: str | None = None) -> list[str]:
