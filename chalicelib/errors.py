@@ -21,10 +21,13 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     ├── NotFound                        *.not_found              404
     │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound · KeyNotFound
     │   ├── ArticleNotFound · NotificationsOff
+    │   ├── WebhookNotFound · DeliveryNotFound (webhook.*)
     │   └── ArticleWithdrawn            article.withdrawn        410
     ├── StateConflict                   task.state_conflict      409
     │   ├── LoginRequired               account.login_required   409
     │   ├── LoginConflict               login.state_conflict     409
+    │   ├── WebhookDisabled             webhook.disabled         409
+    │   ├── TooManyWebhooks             webhook.too_many         409
     │   ├── RequestInProgress (retryable) idempotency.in_progress 409
     │   ├── KeyConflict                 key.state_conflict       409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
@@ -291,6 +294,18 @@ class NotificationsOff(NotFound):
     next_step = "Put the secret of the content service's 回调配置 where VOLC_CALLBACK_CREDENTIALS points."
 
 
+class WebhookNotFound(NotFound):
+    code = "webhook.not_found"
+    title = "There is no such webhook"
+    next_step = "Look the webhooks up with GET /api/v1/webhooks."
+
+
+class DeliveryNotFound(NotFound):
+    code = "webhook.delivery_not_found"
+    title = "There is no such delivery"
+    next_step = "Look them up with GET /api/v1/webhooks/{webhook_id}/deliveries; they are kept for 30 days."
+
+
 class StateConflict(PublisherError):
     code = "task.state_conflict"
     status = 409
@@ -302,6 +317,18 @@ class LoginRequired(StateConflict):
     code = "account.login_required"
     title = "The account is logged out"
     next_step = "Log it in with POST /api/v1/accounts/login, then send the request again."
+
+
+class WebhookDisabled(StateConflict):
+    code = "webhook.disabled"
+    title = "The webhook is disabled"
+    next_step = "Enable it with PATCH /api/v1/webhooks/{webhook_id} first."
+
+
+class TooManyWebhooks(StateConflict):
+    code = "webhook.too_many"
+    title = "There are as many webhooks as there can be"
+    next_step = "Delete one that is not needed, or let one endpoint take more types of events."
 
 
 class LoginConflict(StateConflict):

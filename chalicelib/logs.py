@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 FIELDS: Final = (
     # whose it is
-    *("request_id", "invocation", "task_id", "login_id", "run_id", "key_id", "message_id"),
+    *("request_id", "invocation", "task_id", "login_id", "run_id", "key_id", "message_id", "webhook_id"),
     *("account", "channel", "group_id", "other_run"),
     # what happens
     *("method", "route", "status", "state", "step", "outcome", "what", "kind", "scan", "action", "host"),

@@ -57,6 +57,11 @@ class Settings:
         return self._required("ARTICLES_TABLE")
 
     @property
+    def webhooks_table(self) -> str:
+        """Holds the webhooks' endpoints and what is owed to them."""
+        return self._required("WEBHOOKS_TABLE")
+
+    @property
     def keys_table(self) -> str:
         return self._required("KEYS_TABLE")
 
@@ -99,6 +104,15 @@ class Settings:
     @property
     def scan_function_name(self) -> str:
         return self._required("SCAN_FUNCTION_NAME")
+
+    @property
+    def webhooks_function_name(self) -> str:
+        return self._required("WEBHOOKS_FUNCTION_NAME")
+
+    @property
+    def webhook_loopback(self) -> bool:
+        """Whether a webhook's URL may be http and on loopback: on one machine only."""
+        return self._choice("WEBHOOK_LOOPBACK", "refused", ("refused", "allowed")) == "allowed"
 
     @property
     def event_bus(self) -> str:

@@ -7,7 +7,19 @@ from functools import cache
 
 from chalice.app import Response
 
-from chalicelib.api import accounts, articles, evidence, keys, logins, pages, sessions, sync, tasks, uploads
+from chalicelib.api import (
+    accounts,
+    articles,
+    evidence,
+    keys,
+    logins,
+    pages,
+    sessions,
+    sync,
+    tasks,
+    uploads,
+    webhooks,
+)
 from chalicelib.api.edge import Operation, Routes
 from chalicelib.api.models import Health
 from chalicelib.api.openapi import document
@@ -42,7 +54,7 @@ def front_page() -> Response:
 
 def operations() -> list[Operation]:
     """Every operation of the API, in the order in which a reader wants them."""
-    resources = (tasks, evidence, uploads, accounts, sessions, logins, articles, sync, keys)
+    resources = (tasks, evidence, uploads, accounts, sessions, logins, articles, sync, webhooks, keys)
     return [operation for resource in resources for operation in resource.routes.operations] + routes.operations
 
 

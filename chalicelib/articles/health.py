@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from chalicelib.articles.state import commit_state, load_state
 from chalicelib.clock import from_rfc3339, to_rfc3339
-from chalicelib.events import SYNC_BEHIND, SYNC_RECOVERED, emit, event
+from chalicelib.events import BEHIND, RECOVERED, SYNC_BEHIND, SYNC_RECOVERED, emit, event, event_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.state import CursorState
     from chalicelib.articles.store import Store
 
@@ -82,10 +83,11 @@ def missing(state: CursorState, now: datetime) -> tuple[str, str] | None:
     return None if since is None or since >= reach else (since, reach)
 
 
-def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: datetime) -> None:
-    """Tells of an alarm that was not told of yet, and of its end, on the event bus and in the log. With the
-    end,
-    what is missing for ever.
+def announce(
+    store: Store, channel: str, eventbridge: Any, bus: str, now: datetime, tell: Tell | None = None
+) -> None:
+    """Tells of an alarm that was not told of yet, and of its end, on the event bus, by `tell` and in the
+    log. With the end, what is missing for ever.
 
     The state remembers what was told, after the bus has taken it: an event may come twice, with the same id.
     Raises EventNotTaken, CursorConflict if a run works on the channel, and botocore's errors.
@@ -98,7 +100,7 @@ def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: dateti
     since = complete_until(state)
     if found is None:
         logger.warning("the sync has recovered", extra={"channel": channel})
-        kind, event_id = SYNC_RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
+        kind, told, seed = SYNC_RECOVERED, RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
         gap: dict[str, Any] = {"gap": owes_gap}
         if owes_gap:
             gap |= {"gap_from": state.gap_from, "gap_to": state.gap_to}
@@ -106,12 +108,11 @@ def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: dateti
     else:
         behind = {"channel": channel, "alarm": found, "complete_until": since}
         logger.error("the sync is behind", extra=behind)
-        kind, event_id, gap = SYNC_BEHIND, f"{channel}/{found}/{since}", {}
-    emit(
-        eventbridge,
-        bus,
-        [event(event_id, kind, to_rfc3339(now), channel=channel, alarm=found, complete_until=since, **gap)],
-    )
+        kind, told, seed, gap = SYNC_BEHIND, BEHIND, f"{channel}/{found}/{since}", {}
+    data = {"channel": channel, "alarm": found, "complete_until": since, **gap}
+    emit(eventbridge, bus, [event(seed, kind, to_rfc3339(now), **data)])
+    if tell is not None:
+        tell(event_id(from_rfc3339(since) if since else now, seed), told, now, {**data, "url": "/api/v1/sync"})
     commit_state(store, replace(state, alarm=found, gap_told=state.gap_told or owes_gap), stored.etag)
 
 

@@ -35,7 +35,8 @@ class CursorState:
     `indexed_key` the newest that the index is known to hold, with everything before it.
     `objects` and `rows` count what was ever committed. `created_at` is the start of the first run,
     `last_success_at` the end of the last run without an error, `caught_up_at` the last time the scan reached
-    its end, all RFC 3339 in UTC. `alarm` is the alarm that was last told of (see `health`).
+    its end, all RFC 3339 in UTC. `alarm` is the alarm that was last told of (see `health`); `told_seq`,
+    `told_objects` and `told_rows` are what of the committed was (see `news`).
 
     `observed_until` is the newest `observed_at` of the log: none after it is earlier. Of the scheduled
     compaction `compacted_on` is the day of the last one, and `compacted_until` the first day of the log that it
@@ -59,6 +60,9 @@ class CursorState:
     last_success_at: str | None = None
     caught_up_at: str | None = None
     alarm: str | None = None
+    told_seq: int = 1
+    told_objects: int = 0
+    told_rows: int = 0
     observed_until: str = ""
     compacted_on: str = ""
     compacted_until: str = ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.articles import health
+from chalicelib.articles import health, news
 from chalicelib.articles.compaction import GROUP_SECONDS, compact_log, is_due
 from chalicelib.articles.recheck import ArticleSource, run_recheck
 from chalicelib.articles.scan import PageSource, run_scan
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.compaction import Compaction
     from chalicelib.articles.index import ArticleIndex
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.runs import RunSummary
 
     Deadline = Callable[[], float]
@@ -100,7 +101,7 @@ class Order:
 class Sync:
     """The sync's collaborators. `client` is asked for when there is something to ask the service, so that
     missing keys fail the runs, and not the alarm about them. `eventbridge` is a boto3 client, `bus` the name of
-    an event bus.
+    an event bus. `tell` keeps an event for webhooks; None where nobody wants any.
     """
 
     client: Callable[[], ContentSource]
@@ -111,6 +112,7 @@ class Sync:
     bus: str
     prefix: str = ""
     clock: Clock = utc_now
+    tell: Tell | None = None
 
     def turn(
         self, channels: Sequence[str], order: Order, *, run_id: str, deadline: Deadline
@@ -143,7 +145,12 @@ class Sync:
         self, store: Store, channel: str, channels: Sequence[str], *, run_id: str, deadline: Deadline
     ) -> Iterator[tuple[str, Callable[[], object]]]:
         """What is to be run for the channel, each when its turn has come."""
-        yield "alarm", lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock())
+        yield (
+            "alarm",
+            lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock(), self.tell),
+        )
+        # What the last turn did not come to tell: before this one commits anything.
+        yield from self._news(store, channel)
         # First, because somebody may wait for it, or withdrawn content still lie there; but not for ever.
         siblings = [other for other in channels if other != channel]
         yield "recheck", partial(self._recheck, channel, siblings, f"{run_id}-recheck", _share(deadline, 3))
@@ -151,11 +158,18 @@ class Sync:
         for name in backfill_names(store, channel):
             if not load_state(store, channel, name).state.complete:
                 yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
+        yield from self._news(store, channel)
         for name in (LIVE, *backfill_names(store, channel)):
             if is_due(load_state(store, channel, name).state, self.clock()) and deadline() > GROUP_SECONDS:
                 what = "compaction" if name == LIVE else f"compaction of {name}"
                 yield what, partial(self._compact, store, channel, name, deadline)
         yield "metric", lambda: self._measure(store, channel)
+
+    def _news(self, store: Store, channel: str) -> Iterator[tuple[str, Callable[[], object]]]:
+        if (tell := self.tell) is not None:
+            for name in (LIVE, *backfill_names(store, channel)):
+                told = partial(news.tell_changes, store, channel, name, tell, self.clock())
+                yield f"news {name}", told
 
     def _compact(self, store: Store, channel: str, name: str, deadline: Deadline) -> list[Compaction]:
         return compact_log(store, self.index, channel, name, time_left=deadline, clock=self.clock)

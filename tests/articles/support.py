@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.index import Entry
     from chalicelib.articles.mirror_state import MirrorState
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
     from chalicelib.articles.sink import RowSink
@@ -424,6 +425,7 @@ class World:
         self.index = ArticleIndex(dynamodb, table)
         self.bus = Bus()
         self.store = Store(s3, bucket)
+        self.tell: Tell | None = None
 
     def turn(
         self,
@@ -449,6 +451,7 @@ class World:
             wrap(self.bus),
             "default",
             clock=self.clock.now,
+            tell=self.tell,
         )
         try:
             return sync.turn(

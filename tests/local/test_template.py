@@ -62,6 +62,7 @@ def test_every_function_is_there_and_every_variable_has_its_value(
         "publish": "container.handler.publish",
         "scan": "chalicelib.jobs.scan",
         "sweep": "chalicelib.jobs.sweep",
+        "webhooks": "chalicelib.delivering.webhooks",
     }
     for logical_name, resource in TEMPLATE["Resources"].items():
         variables = resource.get("Properties", {}).get("Environment", {}).get("Variables")
@@ -94,6 +95,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
         "publish": (900, 2048, None),
         "scan": (280, 1024, 1),
         "sweep": (55, 512, None),
+        "webhooks": (120, 512, None),
     }
     source = specs["publish"].event_source
     assert source is not None
@@ -101,7 +103,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     assert source.queue_arn.endswith(":resolved-publish.fifo")
     assert (source.batch_size, source.maximum_concurrency, source.report_batch_item_failures) == (1, 3, False)
     assert specs["scan"].schedule == "rate(5 minutes)"
-    assert specs["sweep"].schedule == "rate(1 minute)"
+    assert specs["sweep"].schedule == specs["webhooks"].schedule == "rate(1 minute)"
     assert all(specs[name].schedule is None for name in ("login", "publish", "mirror", API_HANDLER))
     assert all(specs[name].event_source is None for name in ("scan", "sweep", API_HANDLER))
 
