@@ -75,6 +75,13 @@ def lambda_() -> LambdaClient:
     return boto3.client("lambda", config=_CONFIG)
 
 
+@cache
+def bell() -> LambdaClient:
+    """For calls that are not worth waiting for: somebody else makes up for those that fail."""
+    hurried = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client("lambda", config=_CONFIG.merge(hurried))
+
+
 # What the services call it when they are too busy (botocore/retries/standard.py has the list).
 _BUSY = frozenset(
     {

@@ -16,16 +16,19 @@ problem document (RFC 9457), the worker turns it into the end of a task.
     │   ├── UriTooLong                  request.uri_too_long     414
     │   ├── UnsupportedMediaType        request.unsupported_media_type 415
     │   ├── TooManyRequests             request.rate_limited     429
-    │   ├── IdempotencyKeyInvalid                  idempotency.key_invalid  400
-    │   ├── IdempotencyKeyReused                   idempotency.key_reused   422
+    │   ├── IdempotencyKeyInvalid       idempotency.key_invalid  400
+    │   ├── IdempotencyKeyReused        idempotency.key_reused   422
     │   └── AnswerShownOnce             idempotency.shown_once   409
     ├── NotFound                        *.not_found              404
     │   ├── TaskNotFound · AccountNotFound · LoginNotFound · ChannelNotFound · KeyNotFound
     │   ├── ArticleNotFound · NotificationsOff
+    │   ├── WebhookNotFound · DeliveryNotFound (webhook.*)
     │   └── ArticleWithdrawn            article.withdrawn        410
     ├── StateConflict                   task.state_conflict      409
     │   ├── LoginRequired               account.login_required   409
     │   ├── LoginConflict               login.state_conflict     409
+    │   ├── WebhookDisabled             webhook.disabled         409
+    │   ├── TooManyWebhooks             webhook.too_many         409
     │   ├── RequestInProgress (retryable) idempotency.in_progress 409
     │   ├── KeyConflict                 key.state_conflict       409
     │   └── Fenced                      task.fenced              409   another worker owns the task now
@@ -327,7 +330,21 @@ class NotificationsOff(NotFound):
     code = "sync.notifications_off"
     title = "No notifications are taken here"
     title_zh = "未启用内容变更通知"
-    next_step = "Put the callback_secret of the content service's 回调配置 where VOLC_CREDENTIALS points."
+    next_step = "Put the secret of the content service's 回调配置 where VOLC_CALLBACK_CREDENTIALS points."
+
+
+class WebhookNotFound(NotFound):
+    code = "webhook.not_found"
+    title = "There is no such webhook"
+    title_zh = "Webhook 不存在"
+    next_step = "Look the webhooks up with GET /api/v1/webhooks."
+
+
+class DeliveryNotFound(NotFound):
+    code = "webhook.delivery_not_found"
+    title = "There is no such delivery"
+    title_zh = "推送记录不存在"
+    next_step = "Look them up with GET /api/v1/webhooks/{webhook_id}/deliveries; they are kept for 30 days."
 
 
 class StateConflict(PublisherError):
@@ -343,6 +360,20 @@ class LoginRequired(StateConflict):
     title = "The account is logged out"
     title_zh = "账号未登录"
     next_step = "Log it in with POST /api/v1/accounts/login, then send the request again."
+
+
+class WebhookDisabled(StateConflict):
+    code = "webhook.disabled"
+    title = "The webhook is disabled"
+    title_zh = "Webhook 已停用"
+    next_step = "Enable it with PATCH /api/v1/webhooks/{webhook_id} first."
+
+
+class TooManyWebhooks(StateConflict):
+    code = "webhook.too_many"
+    title = "There are as many webhooks as there can be"
+    title_zh = "Webhook 数量已达上限"
+    next_step = "Delete one that is not needed, or let one endpoint take more types of events."
 
 
 class LoginConflict(StateConflict):

@@ -7,6 +7,8 @@ bus has taken it. So none is lost; one may come twice, after a crash in between,
 from __future__ import annotations
 
 import json
+import secrets
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.clock import from_rfc3339
@@ -15,18 +17,38 @@ from chalicelib.trace import carried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 SOURCE = "social-publisher"
 ACCOUNT_EXPIRED = "Account expired"
 SYNC_BEHIND = "Sync behind"
 SYNC_RECOVERED = "Sync recovered"
+WEBHOOK_DISABLED = "Webhook disabled"
+
+# As webhooks call what no table of states tells of (chalicelib/webhooks/registry.py).
+BEHIND = "sync.behind"
+RECOVERED = "sync.recovered"
+ARTICLES_CHANGED = "articles.changed"
 
 
-def event(event_id: str, kind: str, at: str, **detail: Any) -> dict[str, Any]:
+def event_id(at: datetime, *seed: object) -> str:
+    """`evt_` and 32 hexadecimal digits: the milliseconds since 1970, so that ids sort by time, and then a
+    random number; the same one for the same seed, where one is given.
+    """
+    tail = sha256(repr(seed).encode()).hexdigest()[:20] if seed else secrets.token_hex(10)
+    return f"{first_id(at)}{tail}"
+
+
+def first_id(at: datetime) -> str:
+    """What every id of this millisecond begins with."""
+    return f"evt_{int(at.timestamp() * 1000):012x}"
+
+
+def event(named: str, kind: str, at: str, **detail: Any) -> dict[str, Any]:
     """An event as it is stored until it is sent. `at` is RFC 3339; `detail` is JSON-safe, without secrets. It
     names the request that has caused it, where one has.
     """
-    return {"kind": kind, "detail": {"id": event_id, "at": at, **carried(), **detail}}
+    return {"kind": kind, "detail": {"id": named, "at": at, **carried(), **detail}}
 
 
 def emit(eventbridge: Any, bus: str, events: Sequence[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 from requests_hardened import Config, HTTPSession  # type: ignore[import-untyped]
@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from chalicelib.addresses import is_public
+from chalicelib.addresses import PORTS, fault_of, is_public
 from chalicelib.errors import MediaForbidden, MediaNotServed, MediaTooLarge, MediaUnreachable
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 MAX_REDIRECTS = 3
-_ODD = re.compile(r"[\x00-\x20\x7f\\]")
-_PORTS = {"http": 80, "https": 443}
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 30.0
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -66,12 +64,62 @@ def fetching(
     bad one, a broken one, too slow).
     """
     target = _Target(url, allow_loopback)
-    with _session(allow_loopback) as session, _time_cap(session, deadline) as late:
+    with (
+        _speaking(target, deadline) as session,
+        contextlib.closing(_follow(session, target, deadline)) as response,
+    ):
+        declared = response.headers.get("Content-Length", "")
+        length = int(declared) if declared.isdecimal() else None
+        yield Arriving(str(target), length, target.file_name, _body(response))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a server answered, whatever it was, with the first bytes of its body."""
+
+    status: int
+    head: bytes
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    deadline: Callable[[], float],
+    *,
+    allow_loopback: frozenset[str] = frozenset(),
+    head_bytes: int = 1024,
+) -> Reply:
+    """Posts to `url`, follows no redirect, and returns the answer; of its body no more than `head_bytes` are
+    kept, and it need not arrive whole.
+
+    Raises what `fetching` raises, and MediaUnreachable where there is no answer.
+    """
+    target = _Target(url, allow_loopback)
+    with _speaking(target, deadline) as session:
+        left = max(0.1, deadline())
+        with session.post(
+            target.url,
+            data=body,
+            headers={"Accept-Encoding": "identity", **headers},
+            stream=True,
+            timeout=(min(_CONNECT_SECONDS, left), min(_SILENCE_SECONDS, left)),
+        ) as response:
+            head = b""
+            with contextlib.suppress(requests.RequestException, HTTPError, OSError, ValueError):
+                for piece in _body(response):
+                    head += piece
+                    if len(head) >= head_bytes:
+                        break
+            return Reply(response.status_code, head[:head_bytes])
+
+
+@contextlib.contextmanager
+def _speaking(target: _Target, deadline: Callable[[], float]) -> Iterator[HTTPSession]:
+    """A session to speak with a target; what goes wrong until it is left is raised as one of ours."""
+    with _session(target.allow_loopback) as session, _time_cap(session, deadline) as late:
         try:
-            with contextlib.closing(_follow(session, target, deadline)) as response:
-                declared = response.headers.get("Content-Length", "")
-                length = int(declared) if declared.isdecimal() else None
-                yield Arriving(str(target), length, target.file_name, _body(response))
+            yield session
         except InvalidIPAddress as error:
             raise MediaForbidden(f"{target} leads to {error}, which is not a public address.") from error
         except requests.exceptions.InvalidURL as error:
@@ -141,14 +189,16 @@ class _Target:
         self.allow_loopback = allow_loopback
         try:
             self.parts = urlsplit(url)
-            self.port = self.parts.port or _PORTS.get(self.parts.scheme)
+            self.port = self.parts.port or PORTS.get(self.parts.scheme)
         except ValueError as error:
-            raise MediaForbidden("The media's URL cannot be read.") from error
-        self._check()
+            raise MediaForbidden("The URL cannot be read.") from error
+        if fault := fault_of(url, allow_loopback):
+            shown = "".join(character if character.isprintable() else "?" for character in str(self))
+            raise MediaForbidden(f"{shown} {fault}.")
 
     def __str__(self) -> str:
         host = self.parts.hostname or ""
-        port = "" if self.port == _PORTS.get(self.parts.scheme) else f":{self.port}"
+        port = "" if self.port == PORTS.get(self.parts.scheme) else f":{self.port}"
         return f"{self.parts.scheme}://{host}{port}{self.parts.path}"
 
     def redirected(self, location: str) -> _Target:
@@ -158,22 +208,6 @@ class _Target:
     def file_name(self) -> str:
         name = unquote(self.parts.path.rpartition("/")[2])
         return re.sub(r"[^\w.()\- ]+", "_", name).strip(". ")[:100] or "media"
-
-    def _check(self) -> None:
-        parts: SplitResult = self.parts
-        # One reader's end of the host is another one's middle: such URLs have no honest use.
-        if _ODD.search(self.url):
-            raise MediaForbidden("The media's URL has blanks, backslashes or control characters: encode them.")
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise MediaForbidden(f"{self} is not an https URL.")
-        if parts.username is not None or parts.password is not None:
-            raise MediaForbidden(f"{self} carries credentials: use a URL without them, such as a signed one.")
-        if f"{parts.hostname}:{self.port}" in self.allow_loopback:
-            return
-        if parts.scheme != "https":
-            raise MediaForbidden(f"{self} is not an https URL.")
-        if self.port not in _PORTS.values():
-            raise MediaForbidden(f"{self} names port {self.port}: only 443 and 80 are allowed.")
 
 
 class _Adapter(IPFilterAdapter):  # type: ignore[misc]
@@ -239,7 +273,7 @@ def _session(allow_loopback: frozenset[str]) -> Iterator[HTTPSession]:
         session.mount("http://", _Adapter(https=False, allow_loopback=False))
         session.mount("https://", _Adapter(https=True, allow_loopback=False))
         for pair in allow_loopback:
-            for scheme in _PORTS:
+            for scheme in PORTS:
                 session.mount(f"{scheme}://{pair}/", _Adapter(https=scheme == "https", allow_loopback=True))
         yield session
 

@@ -44,12 +44,16 @@ def sweep(_event: CloudWatchEvent) -> dict[str, Any]:
     from chalicelib.publishing.dead_letters import drain
     from chalicelib.publishing.dispatch import Dispatcher
     from chalicelib.publishing.store import TaskStore
+    from chalicelib.webhooks.outboxes import outbox
 
     sqs = aws.sqs()
-    dispatcher = Dispatcher(TaskStore(aws.dynamodb(), settings.tasks_table), sqs, settings.publish_queue_url)
-    accounts = AccountStore(aws.dynamodb(), settings.accounts_table, check_every=settings.check_every)
+    tasks = TaskStore(aws.dynamodb(), settings.tasks_table, outbox=outbox("task"))
+    dispatcher = Dispatcher(tasks, sqs, settings.publish_queue_url)
+    accounts = AccountStore(
+        aws.dynamodb(), settings.accounts_table, check_every=settings.check_every, outbox=outbox("account")
+    )
     checks = CheckDesk(accounts, sqs, settings.publish_queue_url)
-    logins = LoginStore(aws.dynamodb(), settings.logins_table)
+    logins = LoginStore(aws.dynamodb(), settings.logins_table, outbox=outbox("login"))
     publish_burials = {"task_id": dispatcher.bury, "check": checks.bury}
     return {
         "handled": dispatcher.sweep(),
@@ -69,6 +73,7 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
     from chalicelib.articles.index import ArticleIndex
     from chalicelib.articles.runs import new_run_id
     from chalicelib.articles.sync import Order, Sync
+    from chalicelib.webhooks.outboxes import teller
 
     sync = Sync(
         _content_client,
@@ -77,6 +82,7 @@ def scan(event: CloudWatchEvent) -> dict[str, Any]:
         ArticleIndex(aws.dynamodb(), settings.articles_table),
         aws.events(),
         settings.event_bus,
+        tell=teller(),
     )
     run_id = event.detail.get("run_id") or new_run_id(utc_now())
     context: Any = event.context
@@ -114,12 +120,7 @@ def mirror(event: CloudWatchEvent) -> dict[str, Any]:
 def _content_client() -> ContentClient:
     """One a process: the account's pace, its connection, its keys and the time of the service go on with it."""
     from chalicelib.articles.client import ContentClient
-    from chalicelib.articles.credentials import SecretCache, read_secret
+    from chalicelib.articles.credentials import SecretCache, read_credentials
 
-    secrets = SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
-    return ContentClient(
-        settings.volc_endpoint,
-        secrets.current().credentials,
-        settings.volc_region,
-        renew=lambda: secrets.renewed().credentials,
-    )
+    keys = SecretCache(lambda: read_credentials(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return ContentClient(settings.volc_endpoint, keys.current(), settings.volc_region, renew=keys.renewed)

@@ -31,11 +31,11 @@ logger = logging.getLogger(__name__)
 
 FIELDS: Final = (
     # whose it is
-    *("request_id", "invocation", "task_id", "login_id", "run_id", "key_id", "message_id"),
+    *("request_id", "invocation", "task_id", "login_id", "run_id", "key_id", "message_id", "webhook_id"),
     *("account", "channel", "group_id", "other_run"),
     # what happens
     *("method", "route", "status", "state", "step", "outcome", "what", "kind", "scan", "action", "host"),
-    *("code", "object", "alarm", "complete_until", "miss_reason", "caught_up"),
+    *("code", "object", "alarm", "complete_until", "gap_from", "gap_to", "miss_reason", "caught_up"),
     # how much of it
     *(
         "duration_ms",

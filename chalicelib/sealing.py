@@ -1,7 +1,8 @@
 """Secrets on their way from whoever has them to the browser functions.
 
 The API seals what it is given (an SMS code, a proxy's password, an imported session) with KMS itself: it may
-encrypt, and it may not decrypt. The browser functions open it (`chalicelib/unsealing.py`). What a seal is for,
+encrypt, and it may not decrypt. The browser functions open it (`chalicelib/unsealing.py`), and what signs
+webhooks their secrets. What a seal is for,
 and whose it is, is bound to it as KMS's encryption context, so that one that is copied elsewhere does not open.
 """
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-Purpose = Literal["sms_code", "proxy", "session_import"]
+Purpose = Literal["sms_code", "proxy", "session_import", "webhook"]
 
 # What one call of KMS's Encrypt takes (AWS KMS API reference, Encrypt, Plaintext).
 _PIECE_BYTES = 4096

@@ -23,7 +23,7 @@ VOLC_ENDPOINT = "https://mercury.volcengineapi.com"
 
 MirrorMode = Literal["none", "covers", "videos"]
 
-_CREDENTIALS = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
+_PLACE = re.compile(r"arn:aws[a-z-]*:secretsmanager:\S+|ssm:/\S+")
 
 
 class Settings:
@@ -55,6 +55,11 @@ class Settings:
     def articles_table(self) -> str:
         """The index of the synced articles."""
         return self._required("ARTICLES_TABLE")
+
+    @property
+    def webhooks_table(self) -> str:
+        """Holds the webhooks' endpoints and what is owed to them."""
+        return self._required("WEBHOOKS_TABLE")
 
     @property
     def keys_table(self) -> str:
@@ -99,6 +104,15 @@ class Settings:
     @property
     def scan_function_name(self) -> str:
         return self._required("SCAN_FUNCTION_NAME")
+
+    @property
+    def webhooks_function_name(self) -> str:
+        return self._required("WEBHOOKS_FUNCTION_NAME")
+
+    @property
+    def webhook_loopback(self) -> bool:
+        """Whether a webhook's URL may be http and on loopback: on one machine only."""
+        return self._choice("WEBHOOK_LOOPBACK", "refused", ("refused", "allowed")) == "allowed"
 
     @property
     def event_bus(self) -> str:
@@ -197,13 +211,8 @@ class Settings:
 
     @property
     def volc_credentials(self) -> str:
-        """Where the keys are kept (chalicelib/articles/credentials.py); empty where the next four hold them."""
-        value = self._environment.get("VOLC_CREDENTIALS", "")
-        if value and not _CREDENTIALS.fullmatch(value):
-            raise ConfigurationError(
-                "VOLC_CREDENTIALS must be the ARN of a secret of Secrets Manager, or ssm:/path of a parameter."
-            )
-        return value
+        """Where the keys are kept (articles/credentials.py); empty where the next three have them."""
+        return self._place("VOLC_CREDENTIALS")
 
     @property
     def volc_access_key(self) -> str:
@@ -216,6 +225,11 @@ class Settings:
     @property
     def volc_session_token(self) -> str:
         return self._environment.get("VOLC_SESSION_TOKEN", "")
+
+    @property
+    def volc_callback_credentials(self) -> str:
+        """Where the secret of the notifications is kept; empty where the next one holds it."""
+        return self._place("VOLC_CALLBACK_CREDENTIALS")
 
     @property
     def volc_callback_secret(self) -> str:
@@ -263,6 +277,14 @@ class Settings:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
             raise ConfigurationError(f"{name} must be an origin such as {default}, not {value!r}.")
+        return value
+
+    def _place(self, name: str) -> str:
+        value = self._environment.get(name, "")
+        if value and not _PLACE.fullmatch(value):
+            raise ConfigurationError(
+                f"{name} must be the ARN of a secret of Secrets Manager, or ssm:/path of a parameter."
+            )
         return value
 
     def _choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Opening what `chalicelib/sealing.py` has sealed. Only the browser functions import this module."""
+"""Opening what `chalicelib/sealing.py` has sealed: in the browser functions, and where webhooks are signed."""
 
 from __future__ import annotations
 

@@ -102,7 +102,10 @@ class System:
         ]
         api = next(spec for spec in specs if spec.name == API_HANDLER)
 
-        proxies = {"PROXY_ALLOW_LOOPBACK": ",".join(options.allow_proxies)}
+        loopback = {
+            "PROXY_ALLOW_LOOPBACK": ",".join(options.allow_proxies),
+            "WEBHOOK_LOOPBACK": "allowed",
+        }
         self.say("Workers and schedules")
         runtime = FunctionRuntime(
             [spec for spec in specs if spec is not api],
@@ -111,10 +114,10 @@ class System:
             env={
                 "CHROMIUM_PATH": chromium,
                 "MEDIA_ALLOW_LOOPBACK": ",".join(self._media_hosts()),
-                **proxies,
+                **loopback,
                 **self.function_environment,
             },
-            tick_at_start=("sweep",),
+            tick_at_start=("sweep", "webhooks"),
             invoke_port=ports.port("functions"),
         )
         self._parts.enter_context(runtime)
@@ -122,7 +125,7 @@ class System:
         self.functions_endpoint = runtime.invoke_endpoint
 
         self.say("API")
-        own = {**proxies, "API_KEYS": "optional"}  # On loopback, for this machine: see local/api.py.
+        own = {**loopback, "API_KEYS": "optional"}  # On loopback, for this machine: see local/api.py.
         environment = clean_environment(data / "tmp", {**runtime.environment, **api.environment, **own})
         self._serve(self._server("api", "local.api", options.port, environment))
         self.origin = f"http://localhost:{options.port}"

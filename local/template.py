@@ -42,6 +42,7 @@ API_HANDLER: Final = "api_handler"
 # Lambda's own defaults, where the template says nothing: seconds, and MB.
 _DEFAULT_TIMEOUT: Final = 3
 _DEFAULT_MEMORY: Final = 128
+_DEFAULT_RETRIES: Final = 2
 # Chalice's logical name of the API's function is not the usual CamelCase of its name.
 _CHALICE_LOGICAL_NAMES: Final = {API_HANDLER: "APIHandler"}
 
@@ -65,7 +66,8 @@ class EventSourceSpec:
 class FunctionSpec:
     """What a function needs to run: `handler` is `module.attribute`, `timeout` in seconds, `memory` in MB.
 
-    `schedule` is an EventBridge expression; None without one, or where the template disables it.
+    `schedule` is an EventBridge expression; None without one, or where the template disables it. `retries` are
+    those of asynchronous invocations that fail.
     """
 
     name: str
@@ -76,6 +78,7 @@ class FunctionSpec:
     reserved_concurrency: int | None = None
     event_source: EventSourceSpec | None = None
     schedule: str | None = None
+    retries: int = _DEFAULT_RETRIES
 
 
 # Reading
@@ -309,6 +312,9 @@ def _chalice_functions(
             reserved_concurrency=resolver.optional_number(merged.get("ReservedConcurrentExecutions"))
             or config.reserved_concurrency,
             schedule=_schedule(resolver, merged, expression),
+            retries=resolver.number(
+                merged.get("EventInvokeConfig", {}).get("MaximumRetryAttempts"), _DEFAULT_RETRIES
+            ),
         )
 
 

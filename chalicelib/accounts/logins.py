@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from chalicelib.errors import (
     LoginWorkerLost,
     PublisherError,
 )
+from chalicelib.outbox import Outbox
 from chalicelib.trace import request_id
 from chalicelib.verification import ANSWER_TIME
 
@@ -67,6 +68,11 @@ class LoginState(StrEnum):
                 return "expired"
             case _:
                 return "pending"
+
+    @property
+    def event(self) -> str:
+        """The type of the event that tells that a login has come to this state."""
+        return f"login.{self}"
 
     @property
     def terminal(self) -> bool:
@@ -147,9 +153,12 @@ class LoginStore:
     Beside the logins the table holds one pointer an account, to its latest login: a new one supersedes it.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, client: DynamoDBClient, table: str, clock: Clock = utc_now, *, outbox: Outbox | None = None
+    ) -> None:
         self._table = Table(client, table, "id")
         self._clock = clock
+        self._outbox = outbox or Outbox("login")
 
     def create(
         self,
@@ -175,20 +184,21 @@ class LoginStore:
             preferences=preferences or {},
             request_id=request_id(),
         )
-        self._table.put_new(
-            {
-                "id": login.id,
-                "account_name": login.account_name,
-                "state": str(login.state),
-                "created_at": login.created_at,
-                "expires_at": login.expires_at,
-                "polled_at": login.polled_at,
-                "ttl": login.ttl,
-                "kind": str(login.kind),
-                "preferences": login.preferences,
-                "request_id": login.request_id,
-            }
-        )
+        item = {
+            "id": login.id,
+            "account_name": login.account_name,
+            "state": str(login.state),
+            "created_at": login.created_at,
+            "expires_at": login.expires_at,
+            "polled_at": login.polled_at,
+            "ttl": login.ttl,
+            "kind": str(login.kind),
+            "preferences": login.preferences,
+            "request_id": login.request_id,
+            **self._outbox.owed_by_new(login.state.event, now),
+        }
+        self._table.put_new(item)
+        self._outbox.written(self._table, login.id, item)
         superseded = self._point_to(login)
         if superseded is not None:
             with suppress(LoginConflict, LoginNotFound):  # It has ended by itself, or is about to.
@@ -221,14 +231,14 @@ class LoginStore:
         return self._write(login.id, self._sign_of_life(login))
 
     def show_qr(self, login: Login, png_base64: str, *, expires_at: datetime) -> Login:
-        update = self._sign_of_life(login).set(
-            state=str(LoginState.QR_READY), qr_png=png_base64, qr_expires_at=to_rfc3339(expires_at)
+        update = self._to(LoginState.QR_READY, self._sign_of_life(login)).set(
+            qr_png=png_base64, qr_expires_at=to_rfc3339(expires_at)
         )
         return self._write(login.id, update.add("qr_count", 1))
 
     def report(self, login: Login, state: LoginState) -> Login:
         """A step of the login that is not its end."""
-        update = self._sign_of_life(login).set(state=str(state), verification=None)
+        update = self._to(state, self._sign_of_life(login)).set(verification=None)
         if state is not LoginState.QR_READY:
             update.set(qr_png=None, qr_expires_at=None)
         return self._write(login.id, update)
@@ -248,8 +258,7 @@ class LoginStore:
             "tries": tries,
             "complaint": complaint,
         }
-        update = self._sign_of_life(login).set(
-            state=str(LoginState.VERIFICATION_REQUIRED),
+        update = self._to(LoginState.VERIFICATION_REQUIRED, self._sign_of_life(login)).set(
             expires_at=expires_at,
             verification=verification,
             qr_png=None,
@@ -268,7 +277,7 @@ class LoginStore:
         seen = self.get(login.id)
         if seen.state is not LoginState.VERIFICATION_REQUIRED:
             raise conflict(seen)
-        update = self._sign_of_life(login).set(state=str(LoginState.VERIFYING), sealed_code=None, resend=None)
+        update = self._to(LoginState.VERIFYING, self._sign_of_life(login)).set(sealed_code=None, resend=None)
         if seen.sealed_code is not None:
             update.when("sealed_code", "=", seen.sealed_code)
         elif seen.resend:
@@ -287,11 +296,11 @@ class LoginStore:
 
     def end(self, login: Login, state: LoginState, error: PublisherError | None = None) -> Login:
         """Ends a login."""
-        return self._write(login.id, _ending(self._sign_of_life(login), state, error))
+        return self._write(login.id, self._ending(self._sign_of_life(login), state, error))
 
     def settle(self, login: Login, state: LoginState, error: PublisherError | None = None) -> Login:
         """Writes down how a login has ended whose worker did not; the login as it is where he did after all."""
-        update = _ending(Update(), state, error).when("state", "=", str(login.state))
+        update = self._ending(Update(), state, error).when("state", "=", str(login.state))
         if login.seen_at is None:
             update.when_absent("seen_at")
         else:
@@ -308,7 +317,8 @@ class LoginStore:
 
     def abort(self, login_id: str, state: LoginState, error: PublisherError) -> Login:
         """Ends a login from outside, unless it is about to succeed. Its worker finds out at its next write."""
-        update = _ending(Update(), state, error).when_one_of("state", _LIVE).when_absent("session_version")
+        update = self._ending(Update(), state, error).when_one_of("state", _LIVE)
+        update.when_absent("session_version")
         return self._write(login_id, update)
 
     def abort_latest(self, account_name: str, error: PublisherError) -> None:
@@ -339,11 +349,23 @@ class LoginStore:
 
     def _write(self, login_id: str, update: Update) -> Login:
         try:
-            return _login(self._table.update(login_id, update.when_exists("id")))
+            item = self._table.update(login_id, update.when_exists("id"))
         except ConditionFailed as failure:
             if failure.item is None:
                 raise LoginNotFound(f"There is no login {login_id!r}.") from failure
             raise conflict(_login(failure.item)) from failure
+        self._outbox.written(self._table, login_id, item, update)
+        return _login(item)
+
+    def _to(self, state: LoginState, update: Update) -> Update:
+        """The login comes to a state, and owes the event that tells of it."""
+        self._outbox.owe(update, state.event, self._clock())
+        return update.set(state=str(state))
+
+    def _ending(self, update: Update, state: LoginState, error: PublisherError | None) -> Update:
+        """Whatever only a login needs that is under way is gone with its end."""
+        self._to(state, update).set(error=error.describe() if error else None)
+        return update.set(qr_png=None, qr_expires_at=None, verification=None, sealed_code=None, resend=None)
 
 
 def conflict(login: Login) -> LoginConflict:
@@ -355,12 +377,7 @@ def conflict(login: Login) -> LoginConflict:
     return LoginConflict(f"The login {login.id} is {login.state}, which does not allow this.")
 
 
-def _ending(update: Update, state: LoginState, error: PublisherError | None) -> Update:
-    """Whatever only a login needs that is under way is gone with its end."""
-    update.set(state=str(state), error=error.describe() if error else None)
-    return update.set(qr_png=None, qr_expires_at=None, verification=None, sealed_code=None, resend=None)
-
-
 def _login(item: dict[str, Any]) -> Login:
+    known = {member.name: item[member.name] for member in fields(Login) if member.name in item}
     kind = LoginKind(item.get("kind", LoginKind.QR))
-    return Login(**{**item, "state": LoginState(item["state"]), "kind": kind})
+    return Login(**{**known, "state": LoginState(item["state"]), "kind": kind})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode
 from chalicelib.errors import AccountNotFound, LoginRequired
 from chalicelib.events import ACCOUNT_EXPIRED, event
+from chalicelib.outbox import Outbox, owes
 from chalicelib.trace import request_id
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PLATFORM: Final = "douyin"
+
+# Every account has it; what is left of a deleted one until its end is told has not.
+ALIVE: Final = "created_at"
 
 # The value of the sparse index' hash key: an account for which something is to be done at `due_at`.
 _DUE: Final = "due"
@@ -41,6 +45,14 @@ class AccountState(StrEnum):
     UNKNOWN = "unknown"
     # The platform wants the owner to verify the identity; a publish may get past that with a code by SMS.
     NEEDS_VERIFICATION = "needs_verification"
+
+    @property
+    def event(self) -> str:
+        """The type of the event that tells that an account has come to this state."""
+        return f"account.{self}"
+
+
+DELETED: Final = "account.deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +120,12 @@ class AccountStore:
         clock: Clock = utc_now,
         *,
         check_every: timedelta = timedelta(),
+        outbox: Outbox | None = None,
     ) -> None:
         self._table = Table(client, table, "name")
         self._clock = clock
         self._check_every = check_every
+        self._outbox = outbox or Outbox("account")
 
     def get(self, name: str) -> Account:
         account = self.find(name)
@@ -121,7 +135,7 @@ class AccountStore:
 
     def find(self, name: str) -> Account | None:
         item = self._table.get(name)
-        return _account(item) if item else None
+        return _account(item) if item and ALIVE in item else None
 
     def require_same(self, account: Account) -> None:
         """AccountNotFound where `account` has been deleted since, whether or not its name was taken anew."""
@@ -133,7 +147,7 @@ class AccountStore:
         pages = self._table.client.get_paginator("scan").paginate(
             TableName=self._table.name, ConsistentRead=True
         )
-        accounts = [_account(decode(item)) for page in pages for item in page["Items"]]
+        accounts = [_account(decode(item)) for page in pages for item in page["Items"] if ALIVE in item]
         return sorted(accounts, key=lambda account: account.name)
 
     def log_in(
@@ -150,7 +164,7 @@ class AccountStore:
         ConditionFailed where a session of this version or a newer one is in force: another login was quicker.
         """
         now = to_rfc3339(self._clock())
-        update = self._proved(name, AccountState.LOGGED_IN, "A login succeeded.").set(
+        update = self._proved(name, None, AccountState.LOGGED_IN, "A login succeeded.").set(
             nickname=profile.nickname,
             uid=profile.uid,
             avatar_url=profile.avatar_url,
@@ -173,11 +187,14 @@ class AccountStore:
             f"(attribute_not_exists({version}) OR {version} < {update.value(session_version)})"
         )
         try:
-            return _account(self._table.update(name, update))
+            item = self._table.update(name, update)
         except ConditionFailed as failure:
             newer = failure.item is not None and failure.item.get("session_version", 0) >= session_version
             if newer or not preferences:
                 raise
+        else:
+            self._outbox.written(self._table, name, item, update)
+            return _account(item)
         # Somebody has changed the preferences since they were read.
         return self.log_in(name, profile, session_version=session_version, preferences=preferences)
 
@@ -185,16 +202,18 @@ class AccountStore:
         """Puts a session that a job has refreshed in force, and says by what it was seen alive; False where a
         newer login got in between.
         """
-        update = self._proved(account.name, AccountState.LOGGED_IN, seen).set(session_version=session_version)
+        update = self._proved(account.name, account.state, AccountState.LOGGED_IN, seen)
+        update.set(session_version=session_version)
         return self._write(account, update)
 
     def confirm(self, account: Account, seen: str) -> bool:
         """Takes note that the session is alive; False where a newer login got in between."""
-        return self._write(account, self._proved(account.name, AccountState.LOGGED_IN, seen))
+        return self._write(account, self._proved(account.name, account.state, AccountState.LOGGED_IN, seen))
 
     def ask_for_verification(self, account: Account, seen: str) -> bool:
         """Takes note that the platform wants to verify the owner; False where a newer login got in between."""
-        return self._write(account, self._proved(account.name, AccountState.NEEDS_VERIFICATION, seen))
+        update = self._proved(account.name, account.state, AccountState.NEEDS_VERIFICATION, seen)
+        return self._write(account, update)
 
     def mark_expired(self, account: Account, seen: str) -> bool:
         """Takes note that the session is over; False where a newer login got in between, or it was told since.
@@ -202,7 +221,8 @@ class AccountStore:
         Where it was not known before, the same write makes an event owed: each expiry is told once.
         """
         now = self._clock()
-        update = self._proved(account.name, AccountState.EXPIRED, seen, due_at=now + _ANNOUNCING)
+        due_at = now + _ANNOUNCING
+        update = self._proved(account.name, account.state, AccountState.EXPIRED, seen, due_at=due_at)
         if account.state is AccountState.EXPIRED:
             update.when("state", "=", str(AccountState.EXPIRED))
         else:
@@ -219,7 +239,8 @@ class AccountStore:
         if account.state is AccountState.EXPIRED:
             update = Update().set(doubt=doubt)
         elif account.state is AccountState.LOGGED_IN and lasts(doubt):
-            update = self._proved(account.name, AccountState.UNKNOWN, seen, due_at=due_at, doubt=doubt)
+            state = AccountState.UNKNOWN
+            update = self._proved(account.name, account.state, state, seen, due_at=due_at, doubt=doubt)
         else:
             update = _due(Update().set(doubt=doubt), due_at)
         return self._write(account, update.when("checked_at", "=", account.checked_at))
@@ -248,7 +269,7 @@ class AccountStore:
 
     def book(self, account: Account, bookings: dict[str, str]) -> bool:
         """Replaces the bookings; False where somebody else has since, or the account is gone."""
-        update = Update().set(bookings=bookings).add("bookings_version", 1).when_exists("name")
+        update = Update().set(bookings=bookings).add("bookings_version", 1).when_exists(ALIVE)
         version = update.name("bookings_version")
         update.conditions.append(
             f"(attribute_not_exists({version}) OR {version} = {update.value(account.bookings_version)})"
@@ -265,15 +286,28 @@ class AccountStore:
         except ConditionFailed:
             return self.prefer(name, changes)  # Somebody else changed them in between, or the account is gone.
 
-    def delete(self, name: str) -> Account:
-        item = self._table.delete(name)
-        if item is None:
-            raise AccountNotFound(f"There is no account {name!r}.")
-        return _account(item)
+    def delete(self, name: str) -> None:
+        """Takes the account away. What stays, where somebody is to be told, is its name and what it owes; that
+        goes when it is told.
+        """
+        gone = [member.name for member in fields(Account) if member.name != "name"]
+        update = Update().set(**dict.fromkeys(gone)).when_exists(ALIVE)
+        self._outbox.owe(update, DELETED, self._clock())
+        if not owes(update):
+            deleted = self._table.delete(name)
+            if deleted is None or ALIVE not in deleted:
+                raise AccountNotFound(f"There is no account {name!r}.")
+            return
+        try:
+            item = self._table.update(name, update)
+        except ConditionFailed as failure:
+            raise AccountNotFound(f"There is no account {name!r}.") from failure
+        self._outbox.written(self._table, name, item, update)
 
     def _proved(
         self,
         name: str,
+        before: AccountState | None,
         state: AccountState,
         seen: str,
         *,
@@ -283,6 +317,8 @@ class AccountStore:
         now = self._clock()
         update = Update().set(state=str(state), evidence=seen, checked_at=to_rfc3339(now), doubt=doubt)
         update.set(request_id=request_id())
+        if state is not before:
+            self._outbox.owe(update, state.event, now)
         return _due(update, due_at or next_check(name, now, self._check_every))
 
     def _write(self, account: Account, update: Update) -> bool:
@@ -291,9 +327,10 @@ class AccountStore:
     def _attempt(self, name: str, update: Update) -> bool:
         """Makes the write; False where its condition does not hold."""
         try:
-            self._table.update(name, update)
+            item = self._table.update(name, update)
         except ConditionFailed:
             return False
+        self._outbox.written(self._table, name, item, update)
         return True
 
 
@@ -323,4 +360,5 @@ def storage_prefix(kind: str, account_name: str) -> str:
 
 
 def _account(item: dict[str, Any]) -> Account:
-    return Account(**{**item, "state": AccountState(item["state"])})
+    known = {member.name: item[member.name] for member in fields(Account) if member.name in item}
+    return Account(**{**known, "state": AccountState(item["state"])})

@@ -6,6 +6,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+from chalice.app import Response
+
 from chalicelib.api import wiring
 from chalicelib.api.cursors import decode_cursor, encode_cursor
 from chalicelib.api.edge import PathParameter, Routes, respond
@@ -20,6 +22,7 @@ from chalicelib.api.models import (
     RefreshRequest,
     RefreshStarted,
 )
+from chalicelib.articles import exact
 from chalicelib.articles.index import AT_ONCE, Entry
 from chalicelib.articles.lookup import newest_row, versions
 from chalicelib.articles.media import load_manifest
@@ -36,8 +39,6 @@ from chalicelib.keys.scopes import Scope
 from chalicelib.settings import settings
 
 if TYPE_CHECKING:
-    from chalice.app import Response
-
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.media import Copy
 
@@ -104,7 +105,7 @@ def list_articles(query: ArticlesQuery) -> ArticleList:
     errors=(ArticleNotFound, ArticleWithdrawn, ChannelNotFound, SyncError),
     parameters=(GROUP_ID,),
 )
-def get_article(query: ArticleQuery, group_id: str) -> ArticleAnswer:
+def get_article(query: ArticleQuery, group_id: str) -> Response:
     """Read one article: what is known of it, and the service's own JSON, untouched.
 
     Without `channel`, the first channel that has it. An article that the service says is unavailable has no
@@ -119,12 +120,14 @@ def get_article(query: ArticleQuery, group_id: str) -> ArticleAnswer:
         row = newest_row(store, entry)
     if row is None:
         raise SyncError(f"The change log does not hold {group_id} where its index says.")
-    return ArticleAnswer(
+    answer = ArticleAnswer(
         **_summary(entry),
         article=row.article,
         media=[_medium(copy) for copy in load_manifest(store, entry.channel, group_id)] if entry.media else [],
         versions=[_version(one) for one in versions(store, entry)] if query.versions else None,
     )
+    # pydantic would write numbers its own way.
+    return Response(exact.dumps(answer.model_dump(by_alias=True)), headers={"Content-Type": "application/json"})
 
 
 @routes.operation(
@@ -145,10 +148,11 @@ def refresh_articles(body: RefreshRequest) -> Response:
     """
     channels = wiring.channels(body.channel)
     group_ids = list(dict.fromkeys(body.group_ids))
-    requested = request_refresh(wiring.article_index(), channels, group_ids)
+    index = wiring.article_index()
+    requested = request_refresh(index, channels, group_ids)
     run_id = None
     try:
-        run_id = wiring.run_starter().start(channel=body.channel)
+        run_id = wiring.run_starter().start_shared(index)
     except CloudFailed:
         logger.exception("the articles wait for the next tick")
     answer = RefreshStarted(run_id=run_id, group_ids=group_ids, unknown=list(requested.unknown))

@@ -137,14 +137,14 @@ class Operation:
     media_type: str = "application/json"
     # Why the operation, a POST, takes no Idempotency-Key; for one that does, whether its view writes the record
     # together with its effect, and whether its answer holds what is shown once (it is not kept then).
-    no_key: str | None = None
+    unkeyed: str | None = None
     key_in_transaction: bool = False
     shown_once: bool = False
 
     @property
     def keyed(self) -> bool:
         """Whether it honours an Idempotency-Key. The other methods mean the same however often they come."""
-        return self.method == "POST" and self.no_key is None
+        return self.method == "POST" and self.unkeyed is None
 
 
 class Routes(Blueprint):
@@ -173,7 +173,7 @@ class Routes(Blueprint):
         headers: Mapping[int, tuple[str, ...]] | None = None,
         links: tuple[Link, ...] = (),
         media_type: str = "application/json",
-        no_key: str | None = None,
+        unkeyed: str | None = None,
         key_in_transaction: bool = False,
         shown_once: bool = False,
     ) -> Callable[[Callable[..., BaseModel | Response]], Callable[..., Response]]:
@@ -206,7 +206,7 @@ class Routes(Blueprint):
                 headers=headers or {},
                 links=links,
                 media_type=media_type,
-                no_key=no_key,
+                unkeyed=unkeyed,
                 key_in_transaction=key_in_transaction,
                 shown_once=shown_once,
             )

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api import accounts, articles, evidence, keys, logins, sessions, sync, tasks, uploads
+from chalicelib.api import (
+    accounts,
+    articles,
+    evidence,
+    keys,
+    logins,
+    sessions,
+    sync,
+    tasks,
+    uploads,
+    webhooks,
+)
 from chalicelib.api.edge import Operation, Routes, own_address
 from chalicelib.api.models import Health
 from chalicelib.keys.scopes import PUBLIC
@@ -61,7 +72,7 @@ def front_page() -> Response:
 
 def operations() -> list[Operation]:
     """Every operation of the API, in the order in which a reader wants them."""
-    resources = (tasks, evidence, uploads, accounts, sessions, logins, articles, sync, keys)
+    resources = (tasks, evidence, uploads, accounts, sessions, logins, articles, sync, webhooks, keys)
     return [operation for resource in resources for operation in resource.routes.operations] + routes.operations
 
 

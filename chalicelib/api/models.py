@@ -1058,7 +1058,9 @@ class RefreshRequest(RequestModel):
 
 class RefreshStarted(AnswerModel):
     run_id: str | None = Field(
-        description="null where the run could not be started: the next tick looks.", examples=[TASK]
+        description="The run that looks, which requests of the same moment share. null where it could not be "
+        "started: the next tick looks.",
+        examples=[TASK],
     )
     group_ids: list[str] = Field(description="What is looked at.", examples=[[ARTICLE]])
     unknown: list[str] = Field(description="Those never synced so far.", examples=[[]])
@@ -1099,7 +1101,10 @@ class SyncRunRequest(RequestModel):
 
 
 class SyncRunStarted(AnswerModel):
-    run_id: str = Field(description="The run; GET /api/v1/sync shows how it went.", examples=[TASK])
+    run_id: str | None = Field(
+        description="null where the run could not be started: the next tick takes up what was ordered.",
+        examples=[TASK],
+    )
 
 
 class Notification(RootModel[Any]):
@@ -1122,6 +1127,7 @@ class SyncCounts(AnswerModel):
 
 class SyncBackfill(AnswerModel):
     name: str = Field(description="As it was asked for.", examples=["november"])
+    pending: bool = Field(description="It was ordered, and no run has begun with it.", examples=[False])
     caught_up: bool = Field(description="It has read the window to its end.", examples=[True])
     state: dict[str, Any] = Field(description="As it is stored.", examples=[{"objects": 3, "rows": 812}])
 
@@ -1142,13 +1148,19 @@ class SyncChannel(AnswerModel):
     state: dict[str, Any] = Field(
         description="Of the live scan, as it is stored.", examples=[{"objects": 12, "rows": 3480}]
     )
-    lag_seconds: float | None = Field(description="Since the last run without an error.", examples=[42.5])
+    lag_seconds: float | None = Field(
+        description="How far the channel is behind: since its scan last reached its end. The same as the "
+        "metric SyncLagSeconds; the alarms go by it. The service keeps 14 days.",
+        examples=[42.5],
+    )
     cursor_age_seconds: float | None = Field(
-        description="Since the scan was last known to be complete. The service keeps 14 days.", examples=[42.5]
+        description="Since the cursor was last moved or confirmed: by the last run without an error.",
+        examples=[42.5],
     )
     counts: SyncCounts = Field(description="How much there is.")
     alarms: list[Literal["cursor_ageing", "cursor_expired"]] = Field(
-        description="`cursor_ageing` from 3 days of age, `cursor_expired` from 13: run a backfill then.",
+        description="`cursor_ageing` from 3 days of lag, `cursor_expired` from 13: articles are about to be "
+        "lost. What was lost is in `state` as `gap_from` and `gap_to`.",
         examples=[[]],
     )
     backfills: list[SyncBackfill] = Field(description="Second scans of the window, by name.")

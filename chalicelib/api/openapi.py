@@ -30,6 +30,7 @@ TAGS = {
     "articles": "The synced content.",
     "sync": "The content sync itself.",
     "keys": "Who may call the API.",
+    "webhooks": "Being told of what happens, instead of asking.",
     "meta": "The API about itself.",
 }
 

@@ -19,13 +19,12 @@ from chalicelib.api.models import (
     SyncRunRequest,
     SyncRunStarted,
 )
-from chalicelib.articles import health
 from chalicelib.articles.index import AT_ONCE
 from chalicelib.articles.mirror_state import load_mirror
 from chalicelib.articles.notifications import changed_ids, verify
 from chalicelib.articles.reader import sync_status
 from chalicelib.articles.refresh import request_refresh
-from chalicelib.articles.state import backfill_names, load_state
+from chalicelib.articles.state import backfill_names, create_state, load_state
 from chalicelib.clock import from_rfc3339, utc_now
 from chalicelib.errors import (
     ChannelNotFound,
@@ -69,19 +68,29 @@ def get_sync() -> SyncAnswer:
     answer=SyncRunStarted,
     errors=(ChannelNotFound, ValidationFailed, CloudFailed),
     statuses={202: "The run has been started: look for its run_id in GET /api/v1/sync"},
-    again="Starts another run, which goes on where the first has got to.",
+    again="Orders the same once more; the run goes on where the first has got to.",
 )
 def run_sync(body: SyncRunRequest) -> Response:
     """Run the content sync now.
 
     Without a body, the same run that the schedule starts, over every channel. With `backfill`, a second scan
     under that name reads the last 14 days from their start; with `group_ids`, the articles of the list are
-    asked for, however old they are. Neither moves the live cursor.
+    asked for, however old they are. Neither moves the live cursor. Both are kept before a run is started:
+    should that fail, or die, the next tick of the schedule takes them up.
     """
     channels = wiring.channels(body.channel)
     if body.group_ids:
         request_refresh(wiring.article_index(), channels, list(dict.fromkeys(body.group_ids)))
-    run_id = wiring.run_starter().start(channel=body.channel, backfill=body.backfill)
+    if body.backfill:
+        for channel in channels:
+            create_state(wiring.content_store(), channel, body.backfill, utc_now())
+    run_id = None
+    try:
+        run_id = wiring.run_starter().start(channel=body.channel)
+    except CloudFailed:
+        if not (body.group_ids or body.backfill):
+            raise
+        logger.exception("what was ordered waits for the next tick")
     return respond(SyncRunStarted(run_id=run_id), status=202)
 
 
@@ -94,7 +103,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     errors=(NotificationRefused, NotificationsOff),
     max_body_bytes=_MAX_NOTIFICATION_BYTES,
     again="Has the articles looked at once more.",
-    no_key="the content service sends none; the articles are marked, and marking them again changes nothing",
+    unkeyed="the content service sends none; the articles are marked, and marking them again changes nothing",
 )
 def take_notification(body: Notification) -> NotificationTaken:
     """Take a notification of changed content from the content service (内容变更通知).
@@ -108,25 +117,24 @@ def take_notification(body: Notification) -> NotificationTaken:
     group_ids = changed_ids(body.root)
     logger.info("a notification of articles", extra={"count": len(group_ids), "group_id": group_ids[:20]})
     if group_ids:
-        requested = request_refresh(wiring.article_index(), wiring.channels(), group_ids)
-        if not requested.waiting:
-            try:
-                wiring.run_starter().start()
-            except CloudFailed:
-                logger.exception("the articles wait for the next tick")
+        request_refresh(wiring.article_index(), wiring.channels(), group_ids)
+        try:
+            wiring.run_starter().start_shared(wiring.article_index())
+        except CloudFailed:
+            logger.exception("the articles wait for the next tick")
     return NotificationTaken(group_ids=group_ids)
 
 
 def _verify(headers: dict[str, str], raw: bytes) -> None:
     """With the secret as it was read last; where the signature does not fit, with the secret as it is now."""
-    secrets = wiring.volc_secrets()
-    secret = secrets.current().callback_secret
+    secrets = wiring.callback_secret()
+    secret = secrets.current()
     if not (secret and settings.volc_channels):
         raise NotificationsOff
     try:
         verify(headers, raw, secret, utc_now())
     except NotificationRefused:
-        renewed = secrets.renewed().callback_secret
+        renewed = secrets.renewed()
         if renewed == secret:
             raise
         verify(headers, raw, renewed, utc_now())
@@ -134,12 +142,11 @@ def _verify(headers: dict[str, str], raw: bytes) -> None:
 
 def _channel(name: str) -> SyncChannel:
     status = sync_status(aws.s3(), settings.content_bucket, name)
-    age = health.lag(status.state, utc_now())
     return SyncChannel(
         channel=name,
         state=status.state.to_dict(),
         lag_seconds=status.lag_seconds,
-        cursor_age_seconds=None if age is None else age.total_seconds(),
+        cursor_age_seconds=status.cursor_age_seconds,
         counts=SyncCounts(
             objects=status.state.objects,
             rows=status.state.rows,
@@ -170,4 +177,9 @@ def _backfills(channel: str) -> Iterator[SyncBackfill]:
     store = wiring.content_store()
     for name in backfill_names(store, channel):
         state = load_state(store, channel, name).state
-        yield SyncBackfill(name=name, caught_up=state.caught_up_at is not None, state=state.to_dict())
+        yield SyncBackfill(
+            name=name,
+            pending=not state.last_run_id,
+            caught_up=state.caught_up_at is not None,
+            state=state.to_dict(),
+        )

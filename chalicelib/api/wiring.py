@@ -10,7 +10,7 @@ from chalicelib.accounts.imports import ImportBox
 from chalicelib.accounts.login_desk import LoginDesk
 from chalicelib.accounts.logins import LoginStore
 from chalicelib.accounts.store import AccountStore
-from chalicelib.articles.credentials import SecretCache, read_secret
+from chalicelib.articles.credentials import SecretCache, read_callback_secret
 from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.starting import RunStarter
 from chalicelib.articles.store import Store
@@ -29,10 +29,14 @@ from chalicelib.sealing import Sealer
 from chalicelib.settings import settings
 from chalicelib.signing import Signer
 from chalicelib.uploads.desk import UploadDesk
+from chalicelib.webhooks.deliveries import DeliveryStore
+from chalicelib.webhooks.desk import WebhookDesk
+from chalicelib.webhooks.endpoints import EndpointStore
+from chalicelib.webhooks.outboxes import bell, outbox
 
 
 def task_store() -> TaskStore:
-    return TaskStore(aws.dynamodb(), settings.tasks_table)
+    return TaskStore(aws.dynamodb(), settings.tasks_table, outbox=outbox("task"))
 
 
 def task_list() -> TaskList:
@@ -54,7 +58,7 @@ def signer() -> Signer:
 
 
 def account_store() -> AccountStore:
-    return AccountStore(aws.dynamodb(), settings.accounts_table)
+    return AccountStore(aws.dynamodb(), settings.accounts_table, outbox=outbox("account"))
 
 
 def check_desk() -> CheckDesk:
@@ -62,7 +66,7 @@ def check_desk() -> CheckDesk:
 
 
 def login_store() -> LoginStore:
-    return LoginStore(aws.dynamodb(), settings.logins_table)
+    return LoginStore(aws.dynamodb(), settings.logins_table, outbox=outbox("login"))
 
 
 def import_box() -> ImportBox:
@@ -109,6 +113,16 @@ def rate_limiter() -> RateLimiter:
     return RateLimiter(aws.dynamodb(), settings.limits_table, quotas)
 
 
+def webhook_desk() -> WebhookDesk:
+    endpoints = EndpointStore(aws.dynamodb(), settings.webhooks_table)
+    deliveries = DeliveryStore(aws.dynamodb(), settings.webhooks_table)
+
+    def ring(webhook: str, delivery: str) -> None:
+        bell().ring(webhook=webhook, delivery=delivery)
+
+    return WebhookDesk(endpoints, deliveries, sealer(), ring)
+
+
 def article_index() -> ArticleIndex:
     return ArticleIndex(aws.dynamodb(), settings.articles_table)
 
@@ -122,9 +136,9 @@ def run_starter() -> RunStarter:
 
 
 @cache
-def volc_secrets() -> SecretCache:
+def callback_secret() -> SecretCache[str]:
     """One a process: it keeps what it has read."""
-    return SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return SecretCache(lambda: read_callback_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
 
 
 def channels(given: str | None = None) -> list[str]:

@@ -9,6 +9,8 @@
     changelog   rows and objects of the append-only log
     state       a scan's cursor, moved by conditional writes only
     index       what the log holds, by article, and what is to be done next
+    exact       JSON whose numbers keep their digits
+    compaction  the small objects of a day into few
     checks      when an article is looked at again
     purge       takes withdrawn content out of the log
     health      alarms and metric of a cursor that falls behind

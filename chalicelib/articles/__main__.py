@@ -13,13 +13,13 @@ Bucket, table and channel are those of the functions' environment unless given. 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import aws
+from chalicelib.articles import exact
 from chalicelib.articles.compaction import compact_day, days_over
 from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.newest import NewestRows
@@ -64,7 +64,7 @@ class Tools:
             self.out.write(line.encode("utf-8", "backslashreplace").decode() + "\n")
 
     def print_json(self, value: Any) -> None:
-        self.print(json.dumps(value, ensure_ascii=False, indent=1, default=sorted))
+        self.print(exact.dumps(value, ensure_ascii=False, indent=1, default=sorted))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -236,15 +236,10 @@ def _only_channel() -> str:
 
 def _content_client() -> ContentClient:
     from chalicelib.articles.client import ContentClient  # noqa: PLC0415 - reading needs no HTTP client
-    from chalicelib.articles.credentials import SecretCache, read_secret  # noqa: PLC0415
+    from chalicelib.articles.credentials import SecretCache, read_credentials  # noqa: PLC0415
 
-    secrets = SecretCache(lambda: read_secret(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
-    return ContentClient(
-        settings.volc_endpoint,
-        secrets.current().credentials,
-        settings.volc_region,
-        renew=lambda: secrets.renewed().credentials,
-    )
+    keys = SecretCache(lambda: read_credentials(settings, secretsmanager=aws.secretsmanager, ssm=aws.ssm))
+    return ContentClient(settings.volc_endpoint, keys.current(), settings.volc_region, renew=keys.renewed)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 from dataclasses import dataclass, fields
 from typing import IO, TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import quote
 
+from chalicelib.articles import exact
 from chalicelib.articles.records import read_record
 from chalicelib.articles.state import LIVE
 
@@ -38,8 +38,9 @@ class Row:
     `observed_at` is RFC 3339 in UTC. `(seq, pos)` orders the rows of one log: the object's sequence number and
     the place in it, from 0; `(observed_at, seq, pos)` those of all the channel's logs. `miss_reason` and a null
     `article` come with a takedown or an unavailable article. `article` is the service's JSON: values, unknown
-    fields and order of members kept. `content_sha256` changes only when the content does (see
-    `content_sha256()`). `article` is always the last member: readers of the text cut the line before it (sql/).
+    fields, order of members and the digits of numbers kept. `content_sha256` changes only when the content does
+    (see `content_sha256()`). `article` is always the last member: readers of the text cut the line before it
+    (sql/).
     """
 
     group_id: str
@@ -57,14 +58,14 @@ class Row:
         """The row as UTF-8 JSON with its newline."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
         try:
-            return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            return exact.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         except UnicodeEncodeError:
             # A title cut in the middle of an emoji holds half a surrogate pair, which UTF-8 cannot carry.
-            return json.dumps(row, separators=(",", ":")).encode() + b"\n"
+            return exact.dumps(row, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
-        return read_record(cls, json.loads(line))
+        return read_record(cls, exact.loads(line))
 
 
 def article_prefix(prefix: str, utm_source: str, name: str = LIVE) -> str:
@@ -105,7 +106,7 @@ def content_sha256(article: dict[str, Any]) -> str:
     differ in every answer of the service, and the order of members.
     """
     content = {name: _without_queries(value) for name, value in article.items() if name != "Interactions"}
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    text = exact.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

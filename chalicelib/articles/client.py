@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import random
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from chalicelib.articles import exact
 from chalicelib.articles.pacing import Pacer
 from chalicelib.articles.signer import DEFAULT_REGION, VolcengineAuth
 from chalicelib.clock import Clock, utc_now
@@ -70,7 +70,8 @@ _DENIED = _NOT_PERMITTED | {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a scan. `articles` are the service's objects, unknown fields included.
+    """One page of a scan. `articles` are the service's objects, unknown fields included, numbers as `exact`
+    reads them.
 
     The scan is at its end when `articles` is empty and `next_token` equals the token that was sent; neither
     alone means the end.
@@ -307,7 +308,7 @@ class ContentClient:
 
 def _result(action: str, status: int, content: bytes) -> tuple[dict[str, Any], str]:
     try:
-        answer = json.loads(content, parse_constant=_refuse_constant, parse_float=_finite)
+        answer = exact.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         if status != 200:
             raise _failure(action, status, {}, "") from error
@@ -360,13 +361,6 @@ def _read_date(text: str | None) -> datetime | None:
 
 def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text[:40]} is beyond what JSON's readers hold")
-    return number
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,7 +1,8 @@
 """Whether a channel's cursor is still where nothing is lost, and how it is told before it is not.
 
 The service lists what was synced in the last 14 days; what becomes of an older cursor is not documented, and
-most likely it goes on at the window's start without a word. So the alarm comes while there is time to act.
+most likely it goes on at the window's start without a word. So the alarm comes while there is time to act, and
+a cursor that must be older is not tried any more (docs/decisions/093).
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from chalicelib.articles.state import commit_state, load_state
 from chalicelib.clock import from_rfc3339, to_rfc3339
-from chalicelib.events import SYNC_BEHIND, SYNC_RECOVERED, emit, event
+from chalicelib.events import BEHIND, RECOVERED, SYNC_BEHIND, SYNC_RECOVERED, emit, event, event_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.state import CursorState
     from chalicelib.articles.store import Store
 
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 Alarm = Literal["cursor_ageing", "cursor_expired"]
 
+WINDOW: Final = timedelta(days=14)
+"""What a scan reaches back. Source: the page 内容输出, ScanSyncArticles."""
 AGEING_AFTER: Final = timedelta(days=3)
 EXPIRED_AFTER: Final = timedelta(days=13)
 """A day before the end of the service's window."""
@@ -60,30 +64,56 @@ def alarm(state: CursorState, now: datetime) -> Alarm | None:
     return "cursor_ageing" if behind >= AGEING_AFTER else None
 
 
-def announce(store: Store, channel: str, eventbridge: Any, bus: str, now: datetime) -> None:
-    """Tells of an alarm that was not told of yet, and of its end, on the event bus and in the log.
+def expired(state: CursorState, now: datetime) -> bool:
+    """Whether the cursor must be older than the service's window: for so long the scan has not got on."""
+    moved = max(state.caught_up_at or "", state.last_success_at or "", state.restarted_at or "")
+    since = moved or state.created_at
+    return bool(state.cursor) and since is not None and now - from_rfc3339(since) >= WINDOW
+
+
+def missing(state: CursorState, now: datetime) -> tuple[str, str] | None:
+    """From when to when the service has synced what a scan from its window's start does not bring any more;
+    None
+    where that is nothing. Of a scan that never was complete, all that it began with counts as missing.
+    """
+    since = state.caught_up_at
+    if since is None and state.created_at is not None:
+        since = to_rfc3339(from_rfc3339(state.created_at) - WINDOW)
+    reach = to_rfc3339(now - WINDOW)
+    return None if since is None or since >= reach else (since, reach)
+
+
+def announce(
+    store: Store, channel: str, eventbridge: Any, bus: str, now: datetime, tell: Tell | None = None
+) -> None:
+    """Tells of an alarm that was not told of yet, and of its end, on the event bus, by `tell` and in the
+    log. With the end, what is missing for ever.
 
     The state remembers what was told, after the bus has taken it: an event may come twice, with the same id.
     Raises EventNotTaken, CursorConflict if a run works on the channel, and botocore's errors.
     """
     stored = load_state(store, channel)
     state, found = stored.state, alarm(stored.state, now)
-    if found == state.alarm or stored.etag is None:
+    owes_gap = found is None and not state.gap_told
+    if stored.etag is None or (found == state.alarm and not owes_gap):
         return
     since = complete_until(state)
     if found is None:
         logger.warning("the sync has recovered", extra={"channel": channel})
-        kind, event_id = SYNC_RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
+        kind, told, seed = SYNC_RECOVERED, RECOVERED, f"{channel}/{state.alarm}/{since}/recovered"
+        gap: dict[str, Any] = {"gap": owes_gap}
+        if owes_gap:
+            gap |= {"gap_from": state.gap_from, "gap_to": state.gap_to}
+            logger.error("what was synced in a time is missing", extra={"channel": channel, **gap})
     else:
         behind = {"channel": channel, "alarm": found, "complete_until": since}
         logger.error("the sync is behind", extra=behind)
-        kind, event_id = SYNC_BEHIND, f"{channel}/{found}/{since}"
-    emit(
-        eventbridge,
-        bus,
-        [event(event_id, kind, to_rfc3339(now), channel=channel, alarm=found, complete_until=since)],
-    )
-    commit_state(store, replace(state, alarm=found), stored.etag)
+        kind, told, seed, gap = SYNC_BEHIND, BEHIND, f"{channel}/{found}/{since}", {}
+    data = {"channel": channel, "alarm": found, "complete_until": since, **gap}
+    emit(eventbridge, bus, [event(seed, kind, to_rfc3339(now), **data)])
+    if tell is not None:
+        tell(event_id(from_rfc3339(since) if since else now, seed), told, now, {**data, "url": "/api/v1/sync"})
+    commit_state(store, replace(state, alarm=found, gap_told=state.gap_told or owes_gap), stored.etag)
 
 
 def put_metric(channel: str, behind: timedelta, now: datetime, output: TextIO | None = None) -> None:

@@ -8,13 +8,15 @@ to be done with an article next, and when (docs/decisions/080).
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from chalicelib.articles.checks import next_check
 from chalicelib.articles.records import read_record
+from chalicelib.articles.sink import OutOfTime
 from chalicelib.clock import from_rfc3339, to_rfc3339
 from chalicelib.dynamodb import ConditionFailed, Table, Update, decode, encode
 
@@ -30,6 +32,12 @@ _Thing = TypeVar("_Thing")
 
 AT_ONCE: Final = "1970-01-01T00:00:00.000Z"
 """`next_check_at` of what somebody waits for: it stands before everything that is merely due."""
+
+RUN_LOST_AFTER: Final = timedelta(minutes=10)
+"""How long Lambda keeps an event that waits for the function (MaximumEventAgeInSeconds in the template)."""
+
+# No channel: what is kept there concerns all of them.
+_ASKED_FOR = ("*", "run")
 
 _CONNECTIONS = 8
 _BATCH = 25
@@ -96,6 +104,10 @@ class Look:
     miss_reason: int | None = None
 
 
+def _always() -> bool:
+    return True
+
+
 class ArticleIndex:
     """Safe to share between threads. Every method raises botocore's errors."""
 
@@ -104,23 +116,26 @@ class ArticleIndex:
 
     # The log's rows
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+    def put_rows(
+        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool] = _always
+    ) -> None:
         """Takes in the rows of the log's object `key`. Rows older than what is known change nothing but
         `objects`; the same rows may come again, also in another object.
+
+        `has_time` is asked before each write; raises OutOfTime once it says no.
         """
-        newest: dict[str, _Change] = {}
-        for row in rows:
-            change = _Change(row)
-            known = newest.get(row.group_id)
-            if known is not None:
-                change = max(known, change, key=lambda one: one.version).with_content_of(known, change)
-            newest[row.group_id] = change
-        changes = list(newest.values())
+        changes = _newest(rows)
         if len(changes) >= _BATCH:
             batches = [changes[start : start + _BATCH] for start in range(0, len(changes), _BATCH)]
             changes = []
-            _at_once(lambda batch: changes.extend(self._insert(channel, key, batch)), batches)
-        _at_once(lambda change: self._put(channel, key, change), changes)
+            _at_once(lambda batch: changes.extend(self._insert(channel, key, batch)), batches, has_time)
+        _at_once(lambda change: self._put(channel, key, change), changes, has_time)
+
+    def move_rows(
+        self, channel: str, key: str, rows: Iterable[Row], *, has_time: Callable[[], bool] = _always
+    ) -> None:
+        """As `put_rows`, for rows that the index has already, from other objects: a write each."""
+        _at_once(lambda change: self._move(channel, key, change), _newest(rows), has_time)
 
     def _insert(self, channel: str, key: str, changes: Sequence[_Change]) -> list[_Change]:
         """Makes the entries of articles that have none; returns the changes of the others.
@@ -140,6 +155,16 @@ class ArticleIndex:
         answer = self._table.client.batch_execute_statement(Statements=statements)
         # Whatever the reason: the update that follows finds out, and is repeated where it may be.
         return [change for change, done in zip(changes, answer["Responses"], strict=True) if "Error" in done]
+
+    def _move(self, channel: str, key: str, change: _Change) -> None:
+        update = Update().set(object=key).when("version", "=", change.version)
+        if change.has_content:
+            # The entry of a withdrawn article has to become due, which is not done here.
+            update = update.include("objects", key).when("op", "<>", "takedown")
+        try:
+            self._table.update((channel, change.group_id), update)
+        except ConditionFailed:
+            self._put(channel, key, change)
 
     def _put(self, channel: str, key: str, change: _Change) -> None:
         try:
@@ -266,6 +291,31 @@ class ArticleIndex:
 
         _at_once(request, group_ids)
 
+    def ask_for_run(self, run_id: str, at: datetime) -> str:
+        """The id of the run that will look at what is due: `run_id`, which the caller has to start now, unless
+        another that was asked for has not begun. One that has not begun for RUN_LOST_AFTER never will.
+        """
+        update = Update().set(run_id=run_id, asked_at=to_rfc3339(at))
+        name, lost = update.name("asked_at"), update.value(to_rfc3339(at - RUN_LOST_AFTER))
+        update.conditions.append(f"(attribute_not_exists({name}) OR {name} <= {lost})")
+        try:
+            self._table.update(_ASKED_FOR, update)
+        except ConditionFailed as failure:
+            return str((failure.item or {})["run_id"])
+        return run_id
+
+    def run_begins(self) -> None:
+        """Notes that a run looks at what is due from now on: whoever comes later has to ask for another one."""
+        known = self._table.get(_ASKED_FOR) or {}
+        if run_id := known.get("run_id"):
+            self.run_is_off(run_id)
+
+    def run_is_off(self, run_id: str) -> None:
+        """Takes back that the run was asked for, unless another one was meanwhile."""
+        update = Update().set(run_id=None, asked_at=None).when("run_id", "=", run_id)
+        with suppress(ConditionFailed):
+            self._table.update(_ASKED_FOR, update)
+
     def checked(self, looks: Iterable[Look]) -> None:
         """Notes what was looked at, and when it will be again.
 
@@ -323,11 +373,31 @@ class ArticleIndex:
             return
 
 
-def _at_once(write: Callable[[_Thing], None], things: Iterable[_Thing]) -> None:
+def _at_once(
+    write: Callable[[_Thing], None], things: Iterable[_Thing], has_time: Callable[[], bool] = _always
+) -> None:
     """Makes the writes beside each other. Raises the first failure, after the others have ended."""
+
+    def timely(thing: _Thing) -> None:
+        if not has_time():
+            raise OutOfTime
+        write(thing)
+
     with ThreadPoolExecutor(_CONNECTIONS, "index") as pool:
-        for written in [pool.submit(write, thing) for thing in things]:
+        for written in [pool.submit(timely, thing) for thing in things]:
             written.result()
+
+
+def _newest(rows: Iterable[Row]) -> list[_Change]:
+    """What the rows make of their articles' entries, an article once."""
+    newest: dict[str, _Change] = {}
+    for row in rows:
+        change = _Change(row)
+        known = newest.get(row.group_id)
+        if known is not None:
+            change = max(known, change, key=lambda one: one.version).with_content_of(known, change)
+        newest[row.group_id] = change
+    return list(newest.values())
 
 
 class _Change:

@@ -10,11 +10,12 @@ run indexes. Objects are only ever created here, so that not even a stale second
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
+from chalicelib.articles import health
 from chalicelib.articles.changelog import (
     ObjectBuilder,
     article_key,
@@ -24,16 +25,18 @@ from chalicelib.articles.changelog import (
     parse_span,
     read_rows,
 )
+from chalicelib.articles.sink import OutOfTime
 from chalicelib.articles.state import LIVE, CursorState, Stored, commit_state, load_state
 from chalicelib.articles.store import PreconditionFailed
 from chalicelib.clock import Clock, to_rfc3339
 from chalicelib.errors import CursorConflict, SyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from concurrent.futures import Future
 
-    from chalicelib.articles.changelog import Op, Row
+    from chalicelib.articles.changelog import Op
+    from chalicelib.articles.sink import RowSink
     from chalicelib.articles.store import Store
 
 logger = logging.getLogger(__name__)
@@ -45,10 +48,11 @@ RESERVE_SECONDS = 10.0
 """Kept back from a run's time for writing the last object, its index entries, the state and the run record."""
 
 
-class RowSink(Protocol):
-    """The part of `ArticleIndex` that a log writes to."""
+INDEX_RESERVE_SECONDS = RESERVE_SECONDS / 2
+"""Of these, what is left when no more of the index is written."""
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None: ...
+LAST_RESERVE_SECONDS = RESERVE_SECONDS / 4
+"""Of these, what is left for the state and the run record when a write of the index does not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +96,13 @@ class ChannelLog:
         self._deadline = deadline
         self._rows_per_object = rows_per_object
         self._stored: Stored = load_state(store, channel, name)
+        self._clock = clock
         if self._stored.etag is None:
-            self._stored = replace(
-                self._stored, state=replace(self._stored.state, created_at=to_rfc3339(clock()))
-            )
+            self._change_state(created_at=to_rfc3339(clock()))
         self.cursor = self._stored.state.cursor
+        self._observed_until = self._stored.state.observed_until
         self._builder: ObjectBuilder | None = None
-        self._indexer = _Indexer(
-            store, channel, index, self.state.indexed_key, lambda: deadline() > RESERVE_SECONDS / 2
-        )
+        self._indexer = _Indexer(store, channel, index, self.state.indexed_key, deadline)
 
     def __enter__(self) -> Self:
         return self
@@ -138,6 +140,7 @@ class ChannelLog:
             if not metadata.keys() >= {"cursor-after", "rows"}:
                 raise SyncError(f"{key} stands where the next object belongs, but this sync did not write it.")
             self.cursor = unquote(metadata["cursor-after"])
+            self._observed_until = max(self._observed_until, metadata.get("observed-until", ""))
             self._commit(key, int(metadata["rows"]))
             self.adopted = True
             adopted = {"channel": self.channel, "object": key, "other_run": metadata.get("run-id")}
@@ -153,10 +156,11 @@ class ChannelLog:
     ) -> None:
         """Adds the rows of one answer of the service, and moves the cursor with them if one is given.
 
-        An object is closed at the first answer that brings it to `rows_per_object`, and at midnight UTC.
+        An object is closed at the first answer that brings it to `rows_per_object`, and at midnight UTC. A
+        clock that goes back does not take the log back: what comes after was observed no earlier.
         """
-        # Never an earlier day than the last object's, even if the clock steps back over midnight: leftovers
-        # are found by the order of keys.
+        # So the newest row of an article is its last one, and leftovers are found by the order of keys.
+        observed_at = self._observed_until = max(observed_at, self._observed_until)
         day = max(observed_at[:10], parse_day(self.state.last_key))
         if self._builder is not None and self._builder.day != day:
             self._write()
@@ -176,6 +180,27 @@ class ChannelLog:
             self.cursor = cursor
         if self._builder is not None and self._builder.rows >= self._rows_per_object:
             self._write()
+
+    def restart(self) -> None:
+        """Has the scan go on from the start of the service's window, and notes in the state what is missing.
+
+        What the service had synced before its window, and after the scan was last complete, cannot be had any
+        more. Articles that the log has already come once more; the newest row of each counts, as ever.
+        """
+        now = self._clock()
+        missing = health.missing(self.state, now)
+        self.cursor = ""
+        self._change_state(
+            restarted_at=to_rfc3339(now),
+            gap_from=missing and missing[0],
+            gap_to=missing and missing[1],
+            gap_told=missing is None,
+        )
+        told = {"channel": self.channel, "scan": self.state.name}
+        told |= {"gap_from": missing[0], "gap_to": missing[1]} if missing else {}
+        logger.error("the cursor is no longer good: on from the window's start", extra=told)
+        # At once: a run that dies now must not leave the gap untold.
+        self._save(self.state)
 
     def flush(self) -> bool:
         """Writes and commits what was added, and waits for the index; whether that holds everything now.
@@ -207,6 +232,7 @@ class ChannelLog:
             "run-id": self._run_id,
             "rows": str(builder.rows),
             "cursor-after": quote(self.cursor, safe=""),
+            "observed-until": self._observed_until,
         }
         try:
             self.store.put_if(
@@ -232,10 +258,15 @@ class ChannelLog:
         self.rows += rows
         self._indexer.submit(key)
 
+    def _change_state(self, **changes: Any) -> None:
+        """What is to be committed next."""
+        self._stored = replace(self._stored, state=replace(self._stored.state, **changes))
+
     def _save(self, state: CursorState, **changes: str | None) -> None:
         state = replace(
             state,
             cursor=self.cursor,
+            observed_until=self._observed_until,
             indexed_key=self._indexer.indexed_key,
             last_run_id=self._run_id,
             **changes,  # type: ignore[arg-type]
@@ -248,16 +279,17 @@ class _Indexer:
 
     It reads each object back, so that catching up after a kill is the same as keeping up. After a failure, or
     when the time is up, it does nothing more: `indexed_key` is how far it came, and the next run goes on there.
+    A write that does not come back in time is left to itself: the index takes each only where it is news.
     """
 
     def __init__(
-        self, store: Store, channel: str, index: RowSink, indexed_key: str, has_time: Callable[[], bool]
+        self, store: Store, channel: str, index: RowSink, indexed_key: str, deadline: Callable[[], float]
     ) -> None:
         self.indexed_key = indexed_key
         self._store = store
         self._channel = channel
         self._index = index
-        self._has_time = has_time
+        self._deadline = deadline
         self._executor = ThreadPoolExecutor(1, "indexer")
         self._tasks: list[Future[None]] = []
         self._halted = False
@@ -270,18 +302,30 @@ class _Indexer:
         self._start(lambda: self._take(key))
 
     def settled(self) -> bool:
-        """Waits, and tells whether nothing has failed."""
-        return all(task.exception() is None for task in self._tasks)
+        """Waits as long as there is time, and tells whether nothing has failed."""
+        return all(task.exception() is None for task in self._ended())
 
     def wait(self) -> str:
-        """Waits, and returns the last key that is indexed. Raises what failed."""
-        for task in self._tasks:
+        """Waits as long as there is time, and returns the last key that is indexed. Raises what failed."""
+        for task in self._ended():
             task.result()
         return self.indexed_key
 
     def stop(self) -> None:
         self._halted = True
-        self._executor.shutdown(cancel_futures=True)
+        ended = self._ended()
+        self._executor.shutdown(wait=len(ended) == len(self._tasks), cancel_futures=True)
+
+    def _ended(self) -> Collection[Future[None]]:
+        """What has ended in time. What has not is not waited for any more."""
+        ended, hanging = wait(self._tasks, max(0.0, self._deadline() - LAST_RESERVE_SECONDS))
+        if hanging:
+            self._halted = True
+            logger.error("the index does not answer in time", extra={"channel": self._channel})
+        return ended
+
+    def _has_time(self) -> bool:
+        return not self._halted and self._deadline() > INDEX_RESERVE_SECONDS
 
     def _start(self, work: Callable[[], None]) -> None:
         self._tasks = [task for task in self._tasks if not task.done() or task.exception()]
@@ -293,15 +337,17 @@ class _Indexer:
                 self._take(key)
 
     def _take(self, key: str) -> None:
-        if self._halted:
-            return
         if not self._has_time():
             self._halted = True
             return
         try:
             found = self._store.get(key)
             if found is not None:
-                self._index.put_rows(self._channel, key, read_rows(found[0]))
+                rows = read_rows(found[0])
+                self._index.put_rows(self._channel, key, rows, has_time=self._has_time)
+        except OutOfTime:
+            self._halted = True
+            return
         except BaseException:
             self._halted = True
             raise

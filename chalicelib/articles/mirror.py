@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.articles.changelog import parse_day, parse_span
 from chalicelib.articles.lookup import newest_row
 from chalicelib.articles.media import (
     Copy,
@@ -32,7 +33,7 @@ from chalicelib.articles.media import (
     save_manifest,
     withdraw_media,
 )
-from chalicelib.articles.mirror_state import MirrorState, load_mirror, save_mirror
+from chalicelib.articles.mirror_state import WHOLE, MirrorState, load_mirror, save_mirror
 from chalicelib.articles.reader import channel_logs, iter_objects, version
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.errors import CloudFailed, MediaError, MediaTypeRejected, PublisherError
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.index import ArticleIndex, Entry
+    from chalicelib.articles.mirror_state import Position
+    from chalicelib.articles.reader import Log
     from chalicelib.articles.store import Store
     from chalicelib.media import Kind
     from chalicelib.settings import MirrorMode
@@ -116,7 +119,8 @@ def run_mirrors(
     `succeeded`, or an error's code. One that fails keeps no other from its turn.
     """
     wanting = [channel for channel, mode in modes.items() if mode != "none"]
-    wanting.sort(key=lambda channel: load_mirror(store, channel)[0].last_run_at or "")
+    if len(wanting) > 1:
+        wanting.sort(key=lambda channel: load_mirror(store, channel)[0].last_run_at or "")
     outcomes = {}
     for channel in wanting:
         try:
@@ -194,20 +198,31 @@ class _Mirror:
         return True
 
     def _walk(self, pool: ThreadPoolExecutor) -> bool:
-        for log in channel_logs(self._store, self._channel):
-            position = self._state.positions.get(log.name, (0, -1))
-            for found in iter_objects(self._store, log, start=position[0]):
-                for chunk in found.chunks():
-                    for batch in _batches([row for row in chunk if (row.seq, row.pos) > position]):
-                        if not self._take(pool, batch):
-                            return False
-                        self._reached(log.name, batch[-1])
+        for log in channel_logs(self._store, self._channel, besides=self._state.finished):
+            if not self._walk_log(pool, log):
+                return False
+            if log.complete:
+                self._state = replace(self._state, finished=self._state.finished | {log.name})
         return True
 
-    def _reached(self, log: str, row: Row) -> None:
-        positions = {**self._state.positions, log: (row.seq, row.pos)}
-        self._state = replace(self._state, positions=positions)
-        self._save()
+    def _walk_log(self, pool: ThreadPoolExecutor, log: Log) -> bool:
+        seq, pos, since = self._state.positions.get(log.name, (0, -1, ""))
+        if (seq + 1, WHOLE) == (log.end, pos):
+            return True
+        for found in iter_objects(self._store, log, start=seq, since=since):
+            day, (_, last) = parse_day(found.key), parse_span(found.key)
+            for chunk in found.chunks():
+                for batch in _batches([row for row in chunk if (row.seq, row.pos) > (seq, pos)]):
+                    if not self._take(pool, batch):
+                        return False
+                    self._reached(log.name, (batch[-1].seq, batch[-1].pos, day))
+            self._reached(log.name, (last, WHOLE, day))
+        return True
+
+    def _reached(self, log: str, position: Position) -> None:
+        if position != self._state.positions.get(log):
+            self._state = replace(self._state, positions={**self._state.positions, log: position})
+            self._save()
 
     def _take(self, pool: ThreadPoolExecutor, rows: Sequence[Row]) -> bool:
         """Copies what the rows name; False where the time did not suffice and they are to be taken again."""

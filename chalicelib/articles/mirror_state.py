@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from chalicelib.articles.records import read_record
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from chalicelib.articles.store import Store
 
 
+Position = tuple[int, int, str]
+WHOLE: Final = 2**31 - 1
+"""A `pos` beyond that of any row."""
+
+
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """Where a channel's mirror stands. `positions` are (seq, pos) of the last row done, by the log's name;
-    `retries` (attempts so far, not before) by GroupId. `copied`, `failed` and `bytes` count since the first
-    run; `caught_up` says that the last run came to the end of every log.
+    """Where a channel's mirror stands. `positions` are by the log's name: (seq, pos) of the last row done,
+    where pos is WHOLE once the object is through, and the day (YYYY-MM-DD) of that object. `finished` are the
+    logs that will never have more, because they are through and so is their scan. `retries` (attempts so far,
+    not before) by GroupId. `copied`, `failed` and `bytes` count since the first run; `caught_up` says that the
+    last run came to the end of every log.
     """
 
-    positions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    positions: dict[str, Position] = field(default_factory=dict)
+    finished: frozenset[str] = frozenset()
     retries: dict[str, tuple[int, str]] = field(default_factory=dict)
     copied: int = 0
     failed: int = 0
@@ -37,7 +45,8 @@ class MirrorState:
         state = read_record(cls, value)
         return replace(
             state,
-            positions={name: (seq, pos) for name, (seq, pos) in state.positions.items()},
+            positions={name: (seq, pos, day) for name, (seq, pos, day) in state.positions.items()},
+            finished=frozenset(state.finished),
             retries={group_id: (attempts, at) for group_id, (attempts, at) in state.retries.items()},
         )
 
@@ -59,6 +68,7 @@ def save_mirror(store: Store, channel: str, state: MirrorState, etag: str | None
     """
     key = mirror_key(store.prefix, channel)
     try:
-        return store.put_if(key, encode_json(asdict(state)), etag=etag, content_type="application/json")
+        body = encode_json({**asdict(state), "finished": sorted(state.finished)})
+        return store.put_if(key, body, etag=etag, content_type="application/json")
     except PreconditionFailed as error:
         raise CursorConflict(f"Another run mirrors {channel!r}.", channel=channel) from error

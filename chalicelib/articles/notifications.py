@@ -30,6 +30,7 @@ _ID_NAMES = frozenset({"groupid", "groupids", "articleid", "articleids"})
 _ID = re.compile(r"[0-9]{6,20}")
 # What a GroupId looks like where no name says that it is one.
 _LONG_ID = re.compile(r"[1-9][0-9]{18}")
+_BEYOND_ANY_ID = 10**20
 _MAX_DEPTH = 20
 
 
@@ -79,6 +80,8 @@ def _ids(value: Any, *, named: bool, depth: int) -> Iterator[str]:
                 yield from _ids(member, named=named, depth=depth + 1)
         case bool():
             return
+        case int() if not 0 <= value < _BEYOND_ANY_ID:
+            return  # Python would not even write a number of thousands of digits.
         case int() | str():
             text = str(value)
             if (_ID if named else _LONG_ID).fullmatch(text):

@@ -18,7 +18,7 @@ from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, from_rfc3339, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
@@ -31,13 +31,14 @@ _ROWS_AT_A_TIME = 3_000
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """`runs` newest first. `lag_seconds` since the last run without an error; None before the first. `alarm` as
-    in `health`.
+    """`runs` newest first. `lag_seconds` and `alarm` as in `health`; `cursor_age_seconds` since the last run
+    without an error. None before the first.
     """
 
     state: CursorState
     runs: tuple[RunSummary, ...]
     lag_seconds: float | None
+    cursor_age_seconds: float | None
     alarm: Alarm | None
 
 
@@ -57,13 +58,15 @@ def sync_status(
     store = Store(s3, bucket, prefix)
     state = load_state(store, channel).state
     now = clock()
-    lag = None
+    lag = health.lag(state, now)
+    age = None
     if state.last_success_at is not None:
-        lag = max(0.0, (now - from_rfc3339(state.last_success_at)).total_seconds())
+        age = max(0.0, (now - from_rfc3339(state.last_success_at)).total_seconds())
     return SyncStatus(
         state=state,
         runs=_last_runs(store, channel, runs, now),
-        lag_seconds=lag,
+        lag_seconds=None if lag is None else lag.total_seconds(),
+        cursor_age_seconds=age,
         alarm=health.alarm(state, now),
     )
 
@@ -72,13 +75,15 @@ def sync_status(
 class Log:
     """One log of a channel. Its keys begin with `prefix`.
 
-    `rows` are committed; what has a sequence number from `end` on is not.
+    `rows` are committed; what has a sequence number from `end` on is not. `complete` says that nothing more
+    will be: a backfill that is through.
     """
 
     name: str
     prefix: str
     end: int
     rows: int
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +108,47 @@ class LogObject:
             yield chunk
 
 
-def channel_logs(store: Store, channel: str) -> list[Log]:
-    """The channel's logs as they are committed now: the live one, then its backfills."""
+def channel_logs(store: Store, channel: str, *, besides: Collection[str] = ()) -> list[Log]:
+    """The channel's logs as they are committed now: the live one, then its backfills; none of `besides`."""
     logs = []
     for name in (LIVE, *backfill_names(store, channel)):
-        state = load_state(store, channel, name).state
-        logs.append(Log(name, article_prefix(store.prefix, channel, name), state.seq, state.rows))
+        if name in besides:
+            continue
+        logs.append(log_of(store, load_state(store, channel, name).state))
     return logs
 
 
-def iter_objects(store: Store, log: Log, *, start: int = 0) -> Iterator[LogObject]:
-    """The committed objects of a log that hold sequence numbers from `start` on, in its order. Each row is in
-    one of them, compacted or not, even while objects are being compacted.
+def log_of(store: Store, state: CursorState) -> Log:
+    """The log as that state commits it."""
+    prefix = article_prefix(store.prefix, state.utm_source, state.name)
+    return Log(state.name, prefix, state.seq, state.rows, state.name != LIVE and state.complete)
+
+
+def strays(store: Store, log: Log) -> set[str]:
+    """The log's objects that no state may have committed: those beyond its end, and those that have numbers in
+    common with an object of another day, of which only one can be the right one (docs/decisions/021).
+
+    Lists the whole log.
     """
-    after, day, done = log.prefix, "", 0
+    found: set[str] = set()
+    holders_of: dict[int, str] = {}
+    for key in store.keys(log.prefix):
+        first, last = parse_span(key)
+        if last >= log.end:
+            found.add(key)
+        for number in range(first, last + 1):
+            other = holders_of.setdefault(number, key)
+            if parse_day(other) != parse_day(key):
+                found |= {other, key}
+    return found
+
+
+def iter_objects(store: Store, log: Log, *, start: int = 0, since: str = "") -> Iterator[LogObject]:
+    """The committed objects of a log that hold sequence numbers from `start` on, in its order. Each row is in
+    one of them, compacted or not, even while objects are being compacted. Nothing before the day `since`
+    (YYYY-MM-DD) is even listed.
+    """
+    after, day, done = f"{log.prefix}dt={since}/" if since else log.prefix, "", 0
     while after:
         listed, after = store.keys(log.prefix, after=after), ""
         for key in listed:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from chalicelib.articles.changelog import content_sha256
 from chalicelib.articles.checks import next_check
 from chalicelib.articles.index import Look
-from chalicelib.articles.log import ChannelLog, Observation, RowSink
+from chalicelib.articles.log import ChannelLog, Observation
 from chalicelib.articles.media import withdraw_media
 from chalicelib.articles.purge import WITHDRAWN, purge_object
-from chalicelib.articles.reader import holders
+from chalicelib.articles.reader import channel_logs, holders, strays
 from chalicelib.articles.runs import Recording, RunSummary
+from chalicelib.articles.sink import RowSink
 from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, from_rfc3339, to_rfc3339, utc_now
 from chalicelib.errors import UpstreamDenied, UpstreamError
@@ -191,8 +192,12 @@ class _Recheck:
         clean: set[str] = set()
         # An object that was compacted a moment ago is not in the index yet.
         holding = cache(partial(holders, self._log.store))
+        # What no run has committed is not in the index at all.
+        logs = channel_logs(self._log.store, self._log.channel) if withdrawn else []
+        unknown = {key for log in logs for key in strays(self._log.store, log)}
         keys = {
-            entry.group_id: {key for known in entry.objects for key in holding(known)} for entry in withdrawn
+            entry.group_id: unknown | {key for known in entry.objects for key in holding(known)}
+            for entry in withdrawn
         }
         for entry in withdrawn:
             for key in sorted(keys[entry.group_id] - clean):

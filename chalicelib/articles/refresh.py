@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.articles.index import AT_ONCE
-from chalicelib.clock import Clock, from_rfc3339, utc_now
+from chalicelib.clock import Clock, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +19,11 @@ _CONNECTIONS = 8
 @dataclass(frozen=True, slots=True)
 class Requested:
     """`channels` are those that will ask for at least one of the articles. `unknown` are the ids that stood in
-    no index: they are asked for in every channel. `waiting` says that something was waiting already, so that a
-    run is due or on its way.
+    no index: they are asked for in every channel.
     """
 
     channels: tuple[str, ...]
     unknown: tuple[str, ...]
-    waiting: bool
 
 
 def request_refresh(
@@ -38,7 +35,6 @@ def request_refresh(
     botocore's errors.
     """
     now = clock()
-    waiting = any(index.due(channel, from_rfc3339(AT_ONCE), 1) for channel in channels)
 
     def mark(group_id: str) -> tuple[list[str], bool]:
         knowing = [channel for channel in channels if _is_known(index, channel, group_id)]
@@ -51,7 +47,6 @@ def request_refresh(
     return Requested(
         channels=tuple(dict.fromkeys(channel for asked, _ in marked for channel in asked)),
         unknown=tuple(group_id for group_id, (_, known) in zip(group_ids, marked, strict=True) if not known),
-        waiting=waiting,
     )
 
 

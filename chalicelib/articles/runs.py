@@ -45,6 +45,8 @@ class RunSummary:
     `caught_up` says that the scan reached its end, or that nothing is due any more; without it the next run
     goes on. A recheck counts the articles `checked` and, among them, those `changed`, `unavailable`,
     `withdrawn` and `not_ours`, as well as the objects `purged` of withdrawn content. Times are RFC 3339 in UTC.
+    `restarted` says that the scan is on its way from the start of the service's window, because its cursor was
+    no longer good; `gap` that articles are missing for that, which were synced from `gap_from` to `gap_to`.
     `error_code` and `error` are set where `status` is `failed`; `request_id` where a request asked for the run.
     """
 
@@ -69,6 +71,10 @@ class RunSummary:
     withdrawn: int = 0
     not_ours: int = 0
     purged: int = 0
+    restarted: bool = False
+    gap: bool = False
+    gap_from: str | None = None
+    gap_to: str | None = None
     error_code: str | None = None
     error: str | None = None
     request_id: str | None = None

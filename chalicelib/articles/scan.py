@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.articles.log import ROWS_PER_OBJECT, ChannelLog, Observation, RowSink
+from chalicelib.articles import health
+from chalicelib.articles.log import ROWS_PER_OBJECT, ChannelLog, Observation
 from chalicelib.articles.runs import Recording, RunSummary
 from chalicelib.articles.state import LIVE
 from chalicelib.articles.store import Store
 from chalicelib.clock import Clock, to_rfc3339, utc_now
-from chalicelib.errors import PublisherError, ScanStuck
+from chalicelib.errors import PublisherError, ScanStuck, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.articles.client import Page
+    from chalicelib.articles.sink import RowSink
 
 _PAGE_SIZE = 30
 
@@ -61,6 +63,9 @@ def run_scan(
 
     The end is an empty page whose NextToken equals the one sent; neither alone is the end (source: the page
     内容输出). Whatever was fetched before a failure is committed before the failure is raised.
+
+    A cursor that must be older than the service's window, or that the service refuses while it takes the start
+    of its window, is given up: the scan goes on from there, and the record and the state say what is missing.
 
     Raises CursorConflict if another run works on the channel, ScanStuck if the service repeats a token on a
     page that is not the end, the client's errors, and botocore's. The run record is written in every case but
@@ -107,6 +112,7 @@ class _Scan:
         self._failure: PublisherError | None = None
         self._pages_used = 0
         self._caught_up = False
+        self._restart: dict[str, Any] = {}
 
     def progress(self) -> dict[str, Any]:
         return {
@@ -117,10 +123,14 @@ class _Scan:
             "rows": self._log.rows,
             "pages": self._pages_used,
             "retries": self._client.retries - self._retries_before,
+            **self._restart,
         }
 
     def run(self) -> None:
         self._log.recover()
+        if health.expired(self._log.state, self._clock()):
+            self._log.restart()
+        self._note_restart()
         with ThreadPoolExecutor(1, "scan") as fetcher:
             for fetched in self._pages(fetcher):
                 self._log.extend(
@@ -144,8 +154,15 @@ class _Scan:
     def _pages(self, fetcher: ThreadPoolExecutor) -> Iterator[_Fetched]:
         """Each page while the next one is being fetched, up to the end, the deadline or a failure."""
         sent = self._log.cursor
-        seen = {"", sent}
         pending = self._submit(fetcher, sent)
+        if sent and pending is not None and _is_refused(pending):
+            # Where the service takes the start of its window, it was the cursor that it refused.
+            anew = self._submit(fetcher, "")
+            if anew is not None and anew.exception() is None:
+                self._log.restart()
+                self._note_restart()
+                sent, pending = "", anew
+        seen = {"", sent}
         while pending is not None:
             try:
                 fetched = pending.result()
@@ -169,9 +186,27 @@ class _Scan:
             pending = self._submit(fetcher, sent)
             yield fetched
 
+    def _note_restart(self) -> None:
+        """Until the scan comes to its end, every run that goes on from the window's start says so."""
+        state = self._log.state
+        if state.restarting:
+            self._restart = {
+                "restarted": True,
+                "gap": state.gap,
+                "gap_from": state.gap_from,
+                "gap_to": state.gap_to,
+            }
+
     def _submit(self, fetcher: ThreadPoolExecutor, token: str) -> Future[_Fetched] | None:
         return fetcher.submit(self._fetch, token) if self._log.has_time() else None
 
     def _fetch(self, token: str) -> _Fetched:
         page = self._client.scan(self._log.channel, token, _PAGE_SIZE, deadline=self._log.time_left)
         return _Fetched(page, to_rfc3339(self._clock()))
+
+
+def _is_refused(answer: Future[_Fetched]) -> bool:
+    """Whether the service has understood the request and does not want it: no fault of the way, of the keys, or
+    of the answer's form.
+    """
+    return type(answer.exception()) is UpstreamError

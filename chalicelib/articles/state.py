@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -34,7 +35,16 @@ class CursorState:
     `indexed_key` the newest that the index is known to hold, with everything before it.
     `objects` and `rows` count what was ever committed. `created_at` is the start of the first run,
     `last_success_at` the end of the last run without an error, `caught_up_at` the last time the scan reached
-    its end, all RFC 3339 in UTC. `alarm` is the alarm that was last told of (see `health`).
+    its end, all RFC 3339 in UTC. `alarm` is the alarm that was last told of (see `health`); `told_seq`,
+    `told_objects` and `told_rows` are what of the committed was (see `news`).
+
+    `observed_until` is the newest `observed_at` of the log: none after it is earlier. Of the scheduled
+    compaction `compacted_on` is the day of the last one, and `compacted_until` the first day of the log that it
+    has not done with (YYYY-MM-DD).
+
+    `restarted_at` is when the scan last went on from the start of the service's window, because its cursor was
+    no longer good. What was synced from `gap_from` to `gap_to` is missing then; both are None where nothing is.
+    `gap_told` is False while nobody was told of it yet.
     """
 
     utm_source: str
@@ -50,6 +60,26 @@ class CursorState:
     last_success_at: str | None = None
     caught_up_at: str | None = None
     alarm: str | None = None
+    told_seq: int = 1
+    told_objects: int = 0
+    told_rows: int = 0
+    observed_until: str = ""
+    compacted_on: str = ""
+    compacted_until: str = ""
+    restarted_at: str | None = None
+    gap_from: str | None = None
+    gap_to: str | None = None
+    gap_told: bool = True
+
+    @property
+    def gap(self) -> bool:
+        """Whether articles are missing that the service had forgotten before they could be read."""
+        return self.gap_from is not None
+
+    @property
+    def restarting(self) -> bool:
+        """Whether the scan has not come to its end since it went on from the window's start."""
+        return self.restarted_at is not None and self.restarted_at > (self.caught_up_at or "")
 
     @property
     def complete(self) -> bool:
@@ -57,7 +87,7 @@ class CursorState:
         return self.caught_up_at is not None and self.indexed_key == self.last_key
 
     def to_dict(self) -> dict[str, Any]:
-        return {"version": VERSION, **asdict(self)}
+        return {"version": VERSION, **asdict(self), "gap": self.gap}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
@@ -87,10 +117,15 @@ def load_state(store: Store, utm_source: str, name: str = LIVE) -> Stored:
 
 
 def create_state(store: Store, utm_source: str, name: str, now: datetime) -> None:
-    """Writes a fresh state of that name, where there is none."""
-    stored = load_state(store, utm_source, name)
-    if stored.etag is None:
-        commit_state(store, replace(stored.state, created_at=to_rfc3339(now)), None)
+    """Writes a fresh state of that name, where there is none: whichever turn comes next begins its scan."""
+    state = CursorState(utm_source, name, created_at=to_rfc3339(now))
+    with suppress(PreconditionFailed):
+        store.put_if(
+            state_key(store.prefix, utm_source, name),
+            encode_json(state.to_dict()),
+            etag=None,
+            content_type="application/json",
+        )
 
 
 def backfill_names(store: Store, utm_source: str) -> list[str]:

@@ -1,4 +1,5 @@
-"""One turn of the sync: for each channel what is due, the live scan, and the backfills that are under way.
+"""One turn of the sync: for each channel what is due, the live scan, the backfills that are under way, and once
+a day the compaction of the days that are over.
 
 One function with a reserved concurrency of one takes every turn, so that a channel has one writer; the
 conditional state stops whoever gets past that (docs/decisions/081).
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.articles import health
+from chalicelib.articles import health, news
+from chalicelib.articles.compaction import GROUP_SECONDS, compact_log, is_due
 from chalicelib.articles.recheck import ArticleSource, run_recheck
 from chalicelib.articles.scan import PageSource, run_scan
 from chalicelib.articles.state import LIVE, backfill_names, create_state, load_state
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from chalicelib.articles.compaction import Compaction
     from chalicelib.articles.index import ArticleIndex
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.runs import RunSummary
 
     Deadline = Callable[[], float]
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BACKFILL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_GROUP_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _MAX_GROUP_IDS: Final = 10_000
 _SMALLEST_SHARE_SECONDS: Final = 20.0
 """Of which a run keeps ten back."""
@@ -74,9 +79,12 @@ class Order:
         if not (
             isinstance(group_ids, list)
             and len(group_ids) <= _MAX_GROUP_IDS
-            and all(isinstance(group_id, str) and group_id for group_id in group_ids)
+            and all(isinstance(group_id, str) and _GROUP_ID.fullmatch(group_id) for group_id in group_ids)
         ):
-            raise ValidationFailed(f"group_ids must be a list of at most {_MAX_GROUP_IDS} ids.")
+            raise ValidationFailed(
+                f"group_ids must be a list of at most {_MAX_GROUP_IDS} ids, "
+                "each of up to 64 letters, digits, _ or -."
+            )
         return cls(channel, backfill, tuple(group_ids))
 
     def choose(self, channels: Sequence[str]) -> list[str]:
@@ -93,7 +101,7 @@ class Order:
 class Sync:
     """The sync's collaborators. `client` is asked for when there is something to ask the service, so that
     missing keys fail the runs, and not the alarm about them. `eventbridge` is a boto3 client, `bus` the name of
-    an event bus.
+    an event bus. `tell` keeps an event for webhooks; None where nobody wants any.
     """
 
     client: Callable[[], ContentSource]
@@ -104,6 +112,7 @@ class Sync:
     bus: str
     prefix: str = ""
     clock: Clock = utc_now
+    tell: Tell | None = None
 
     def turn(
         self, channels: Sequence[str], order: Order, *, run_id: str, deadline: Deadline
@@ -116,6 +125,8 @@ class Sync:
         """
         store = Store(self.s3, self.bucket, self.prefix)
         chosen = order.choose(channels)
+        if order.channel is None:
+            _guarded("all channels", "note of the beginning", self.index.run_begins)
         for channel in chosen:
             self.index.request_refresh(channel, order.group_ids, self.clock())
             if order.backfill is not None:
@@ -134,7 +145,12 @@ class Sync:
         self, store: Store, channel: str, channels: Sequence[str], *, run_id: str, deadline: Deadline
     ) -> Iterator[tuple[str, Callable[[], object]]]:
         """What is to be run for the channel, each when its turn has come."""
-        yield "alarm", lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock())
+        yield (
+            "alarm",
+            lambda: health.announce(store, channel, self.eventbridge, self.bus, self.clock(), self.tell),
+        )
+        # What the last turn did not come to tell: before this one commits anything.
+        yield from self._news(store, channel)
         # First, because somebody may wait for it, or withdrawn content still lie there; but not for ever.
         siblings = [other for other in channels if other != channel]
         yield "recheck", partial(self._recheck, channel, siblings, f"{run_id}-recheck", _share(deadline, 3))
@@ -142,7 +158,21 @@ class Sync:
         for name in backfill_names(store, channel):
             if not load_state(store, channel, name).state.complete:
                 yield f"backfill {name}", partial(self._scan, channel, name, run_id, deadline)
+        yield from self._news(store, channel)
+        for name in (LIVE, *backfill_names(store, channel)):
+            if is_due(load_state(store, channel, name).state, self.clock()) and deadline() > GROUP_SECONDS:
+                what = "compaction" if name == LIVE else f"compaction of {name}"
+                yield what, partial(self._compact, store, channel, name, deadline)
         yield "metric", lambda: self._measure(store, channel)
+
+    def _news(self, store: Store, channel: str) -> Iterator[tuple[str, Callable[[], object]]]:
+        if (tell := self.tell) is not None:
+            for name in (LIVE, *backfill_names(store, channel)):
+                told = partial(news.tell_changes, store, channel, name, tell, self.clock())
+                yield f"news {name}", told
+
+    def _compact(self, store: Store, channel: str, name: str, deadline: Deadline) -> list[Compaction]:
+        return compact_log(store, self.index, channel, name, time_left=deadline, clock=self.clock)
 
     def _measure(self, store: Store, channel: str) -> None:
         now = self.clock()

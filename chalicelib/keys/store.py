@@ -223,5 +223,6 @@ def _item(key: Key) -> dict[str, Any]:
 
 
 def _key(item: dict[str, Any]) -> Key:
+    """A scope that there is no more, or not yet, gives nothing."""
     known = {name: item[name] for name in Key.__dataclass_fields__ if name in item}
-    return Key(**{**known, "scopes": frozenset(map(Scope, item["scopes"]))})
+    return Key(**{**known, "scopes": frozenset(scope for scope in Scope if scope in item["scopes"])})

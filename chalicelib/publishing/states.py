@@ -85,6 +85,11 @@ class Move:
     voids: bool = False
     action: Action | None = None
 
+    @property
+    def event(self) -> str | None:
+        """The type of the event that tells of it; None where the task is no other one after it."""
+        return None if self.sources == (self.target,) else f"task.{self.target}"
+
 
 FALL_DUE = Move(
     "fall due", (State.SCHEDULED,), State.QUEUED, "sweeper", "the time at which the task may run has come"

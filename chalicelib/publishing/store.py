@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.clock import Clock, to_rfc3339, utc_now
 from chalicelib.dynamodb import ConditionFailed, Table, Update, transact
 from chalicelib.errors import Fenced, StateConflict, TaskNotFound
+from chalicelib.outbox import Outbox
 from chalicelib.publishing import states
 from chalicelib.publishing.listing import listed
 from chalicelib.publishing.states import HELD, State
@@ -32,16 +33,21 @@ class TaskStore:
     Fenced where the caller's epoch is not the task's any more.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, client: DynamoDBClient, table: str, clock: Clock = utc_now, *, outbox: Outbox | None = None
+    ) -> None:
         self._table = Table(client, table, "id")
         self._clock = clock
+        self._outbox = outbox or Outbox("task")
 
     def create(self, task: Task, *beside: Write) -> None:
         """Stores a new task and what goes with it, all or nothing. Raises TransactionRefused: the task is the
         first of the writes.
         """
-        item = {**task.to_item(), **listed(task)}
+        owed = self._outbox.owed_by_new(f"task.{task.state}", self._clock())
+        item = {**task.to_item(), **listed(task), **owed}
         transact(self._table.client, [self._table.putting(item), *beside])
+        self._outbox.written(self._table, task.id, item)
 
     def get(self, task_id: str) -> Task:
         task = self.find(task_id)
@@ -160,10 +166,11 @@ class TaskStore:
             for item in page["Items"]:
                 yield item["id"]["S"]
 
-    @staticmethod
-    def _moving(move: Move, epoch: int | None = None) -> Update:
-        """The conditions of the table, and the new state."""
+    def _moving(self, move: Move, epoch: int | None = None) -> Update:
+        """The conditions of the table, the new state, and the event that it owes."""
         update = Update().set(state=str(move.target))
+        if move.event is not None:
+            self._outbox.owe(update, move.event, self._clock())
         update.when_one_of("state", tuple(str(state) for state in move.sources))
         if move.fenced:
             if epoch is None:
@@ -188,7 +195,7 @@ class TaskStore:
     def _write(self, task_id: str, update: Update, move: Move | None = None) -> Task:
         update.set(updated_at=to_rfc3339(self._clock())).add("version", 1).when_exists("id")
         try:
-            return Task.from_item(self._table.update(task_id, update))
+            item = self._table.update(task_id, update)
         except ConditionFailed as failure:
             if failure.item is None:
                 raise TaskNotFound(f"There is no task {task_id!r}.") from failure
@@ -196,6 +203,8 @@ class TaskStore:
             if any(condition.startswith("#epoch ") for condition in update.conditions):
                 raise Fenced(f"Task {task_id} is {task.state} in epoch {task.epoch} now.") from failure
             raise conflict(task, move) from failure
+        self._outbox.written(self._table, task_id, item, update)
+        return Task.from_item(item)
 
 
 def conflict(task: Task, move: Move | None) -> StateConflict:

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Lambda tries twice more, after one and then two minutes.
+# Lambda tries twice more unless it is told otherwise, after one and then two minutes.
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 RETRY_DELAYS_SECONDS: Final = (60.0, 120.0)
 
 
 class AsynchronousInvoker:
-    """Invokes functions in threads of its own. A failing invocation is logged and tried at most twice again."""
+    """Invokes functions in threads of its own. A failing invocation is logged and tried again as often as the
+    function's configuration says, at most twice.
+    """
 
     def __init__(self, retry_delays: Sequence[float] = RETRY_DELAYS_SECONDS) -> None:
         self._retry_delays = tuple(retry_delays)
@@ -69,7 +71,8 @@ class AsynchronousInvoker:
             done()
 
     def _try(self, function: LocalFunction, event: Any, request_id: str | None) -> None:
-        for delay in (*self._retry_delays, None):
+        delays = self._retry_delays[: function.spec.retries]
+        for delay in (*delays, None):
             try:
                 function.invoke(event, request_id=request_id)
             except FunctionClosed:
@@ -79,8 +82,6 @@ class AsynchronousInvoker:
             else:
                 return
             if delay is None:
-                logger.error(
-                    "%s failed %d times and is given up", function.spec.name, len(self._retry_delays) + 1
-                )
+                logger.error("%s failed %d times and is given up", function.spec.name, len(delays) + 1)
             elif self._stopping.wait(delay):
                 return

@@ -14,9 +14,9 @@ import pytest
 
 from chalicelib.accounts.store import AccountStore, Profile
 from chalicelib.articles.changelog import Row, article_key, content_sha256
-from chalicelib.articles.index import ArticleIndex
+from chalicelib.articles.index import ArticleIndex, Look
 from chalicelib.articles.store import Store
-from chalicelib.clock import to_rfc3339
+from chalicelib.clock import to_rfc3339, utc_now
 from local.emulator import client_environment
 from local.template import API_HANDLER
 from tests.conftest import Api, running_api
@@ -159,8 +159,11 @@ def _content_api(
 
 
 @pytest.fixture
-def content_api(_content_api: Api, functions: Functions) -> Api:
-    """The API of a system with two channels and a callback secret, whose function is `functions`."""
+def content_api(_content_api: Api, functions: Functions, shelf: Shelf) -> Api:
+    """The API of a system with two channels and a callback secret, whose function is `functions`. No run is on
+    its way, and nothing waits for one.
+    """
+    shelf.settle()
     return _content_api
 
 
@@ -196,6 +199,16 @@ class Shelf:
         self.store.put_if(key, body, etag=None, content_type="application/gzip")
         self.index.put_rows(channel, key, rows)
         return key
+
+    def settle(self) -> None:
+        """Answers everything that waits, as a run does."""
+        self.index.run_begins()
+        for channel in CHANNELS:
+            while due := self.index.due(channel, utc_now(), 1000):
+                for entry in due:
+                    if entry.op == "takedown":
+                        self.index.purged(entry)
+                self.index.checked([Look(entry, None) for entry in due])
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.articles import exact
 from chalicelib.articles.media import Copy, save_manifest
 from tests.api.conftest import CHANNELS
 
@@ -171,12 +172,16 @@ def test_one_article_is_the_services_json_untouched(
     content = article(
         group_id, datetime(year, 1, 1, tzinfo=UTC), New={"n": 2**63 + 1, "x": [None, 1.5]}, 半="\ud83d"
     )
+    content |= exact.loads('{"Price": 1.50, "Tiny": 1E-7, "Huge": 1e+22}')
     key = shelf.put((beside, "upsert", {"GroupId": beside}), (group_id, "upsert", content))
 
     answer = content_api.get(f"/api/v1/articles/{group_id}")
 
     assert answer.status_code == 200
     told = answer.json()
+    assert '"Price": 1.50, "Tiny": 1E-7, "Huge": 1e+22' in answer.text
+    for name in ("Price", "Tiny", "Huge"):
+        del told["article"][name], content[name]
     assert told["article"] == content
     assert list(told["article"]) == list(content)
     assert (told["channel"], told["state"], told["pos"]) == (FIRST, "available", 1)

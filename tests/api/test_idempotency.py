@@ -69,7 +69,7 @@ def test_every_post_takes_a_key_or_says_why_it_needs_none() -> None:
         "/api/v1/sync/notifications",
         "/api/v1/uploads",
     }
-    assert all(operation.no_key for operation in posts.values() if not operation.keyed)
+    assert all(operation.unkeyed for operation in posts.values() if not operation.keyed)
     assert [path for path, operation in posts.items() if operation.key_in_transaction] == ["/api/v1/publish"]
 
 

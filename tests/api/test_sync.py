@@ -6,15 +6,17 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
-from chalicelib.articles.index import Look
+from chalicelib.articles.index import RUN_LOST_AFTER
 from chalicelib.articles.mirror_state import MirrorState, save_mirror
 from chalicelib.articles.runs import RunSummary, save_run
-from chalicelib.articles.state import CursorState, commit_state, create_state, load_state
+from chalicelib.articles.state import CursorState, commit_state, create_state, load_state, state_key
 from chalicelib.clock import to_rfc3339, utc_now
 from local.standins.volcengine.notifications import Notifier
 from tests.api.conftest import CALLBACK_SECRET, CHANNELS
@@ -50,22 +52,12 @@ def notify(api: Api, payload: Any, **options: Any) -> requests.Response:
     return api("POST", PATH, data=body, headers=signed(body, **options))
 
 
-def settle(shelf: Shelf) -> None:
-    """Answers every request that waits, as a run does."""
-    for channel in CHANNELS:
-        for entry in shelf.index.due(channel, utc_now(), 1000):
-            if entry.op == "takedown":
-                shelf.index.purged(entry)
-            shelf.index.checked([Look(entry, None)])
-
-
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
         (None, {}),
         ({}, {}),
         ({"channel": FIRST}, {"channel": FIRST}),
-        ({"backfill": "november"}, {"backfill": "november"}),
         ({"group_ids": ["7001"], "channel": SECOND}, {"channel": SECOND}),
     ],
 )
@@ -102,28 +94,26 @@ def test_a_run_that_makes_no_sense_is_not_started(
 def test_the_sync_tells_how_each_channel_stands(
     content_api: Api, shelf: Shelf, new_id: Callable[[], str]
 ) -> None:
-    settle(shelf)
     group_id = new_id()
     shelf.index.request_refresh(SECOND, [group_id], utc_now())
     long_ago = to_rfc3339(utc_now() - timedelta(days=5))
-    state = CursorState(SECOND, cursor="7", objects=2, rows=9, caught_up_at=long_ago, last_success_at=long_ago)
+    lately = to_rfc3339(utc_now() - timedelta(days=1))
+    state = CursorState(SECOND, cursor="7", objects=2, rows=9, caught_up_at=long_ago, last_success_at=lately)
     commit_state(shelf.store, state, load_state(shelf.store, SECOND).etag)
-    create_state(shelf.store, SECOND, "november", utc_now())
+    create_state(shelf.store, SECOND, "told", utc_now())
     save_mirror(shelf.store, SECOND, MirrorState(copied=3, retries={"7001": (1, long_ago)}), None)
     save_run(shelf.store, RunSummary("run", SECOND, "failed", to_rfc3339(utc_now()), "", ""))
 
     first, second = content_api.get("/api/v1/sync").json()["data"]
 
-    assert (first["channel"], first["cursor_age_seconds"], first["alarms"], first["runs"]) == (
-        FIRST,
-        None,
-        [],
-        [],
-    )
+    assert (first["channel"], first["cursor_age_seconds"], first["lag_seconds"]) == (FIRST, None, None)
+    assert (first["alarms"], first["runs"]) == ([], [])
     assert second["counts"] == {"objects": 2, "rows": 9, "waiting": 1}
-    assert second["cursor_age_seconds"] == pytest.approx(5 * 86400, abs=3600)
+    assert second["lag_seconds"] == pytest.approx(5 * 86400, abs=3600)
+    assert second["cursor_age_seconds"] == pytest.approx(86400, abs=3600)
     assert second["alarms"] == ["cursor_ageing"]
-    assert [(one["name"], one["caught_up"]) for one in second["backfills"]] == [("november", False)]
+    backfills = {one["name"]: (one["pending"], one["caught_up"]) for one in second["backfills"]}
+    assert backfills["told"] == (True, False)
     assert first["mirror"] is None
     assert (second["mirror"]["copied"], second["mirror"]["waiting"]) == (3, 1)
     assert [(run["run_id"], run["status"]) for run in second["runs"]] == [("run", "failed")]
@@ -146,17 +136,100 @@ def test_a_list_of_articles_is_remembered_before_the_run_that_asks_for_them(
     functions.down = True
     group_id = new_id()
 
-    assert content_api.post("/api/v1/sync/run", {"group_ids": [group_id]}).status_code == 500
+    answer = content_api.post("/api/v1/sync/run", {"group_ids": [group_id]})
 
+    assert (answer.status_code, answer.json()) == (202, {"run_id": None})
     entry = shelf.index.get(SECOND, group_id)
     assert entry is not None
     assert entry.refresh_requested_at is not None
 
 
+@pytest.mark.parametrize("down", [False, True])
+def test_a_backfill_is_kept_before_the_run_that_begins_it_and_once(
+    content_api: Api, functions: Functions, shelf: Shelf, *, down: bool
+) -> None:
+    functions.down = down
+    name = f"ordered-{uuid4().hex[:8]}"
+
+    answer = content_api.post("/api/v1/sync/run", {"backfill": name})
+
+    assert answer.status_code == 202
+    assert (answer.json()["run_id"] is None) == down
+    states = {channel: load_state(shelf.store, channel, name) for channel in CHANNELS}
+    assert all(stored.etag and not stored.state.last_run_id for stored in states.values())
+    # Ordered again while it is under way, it is not begun anew.
+    going = replace(states[FIRST].state, cursor="7", last_run_id="run")
+    commit_state(shelf.store, going, states[FIRST].etag)
+    assert content_api.post("/api/v1/sync/run", {"backfill": name, "channel": FIRST}).status_code == 202
+    assert load_state(shelf.store, FIRST, name).state == going
+
+
+def test_a_backfill_of_one_channel_is_ordered_there_alone(content_api: Api, shelf: Shelf) -> None:
+    name = f"ordered-{uuid4().hex[:8]}"
+
+    assert content_api.post("/api/v1/sync/run", {"backfill": name, "channel": SECOND}).status_code == 202
+
+    assert shelf.store.get(state_key("", FIRST, name)) is None
+    assert shelf.store.get(state_key("", SECOND, name)) is not None
+
+
+def test_requests_of_the_same_moment_share_a_run_and_none_is_forgotten(
+    content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
+) -> None:
+    ids = [new_id() for _ in range(6)]
+    runs = [
+        content_api.post("/api/v1/articles/refresh", {"group_ids": [one]}).json()["run_id"] for one in ids[:3]
+    ]
+    for one in ids[3:5]:
+        assert notify(content_api, {"GroupId": one}).status_code == 200
+
+    assert [detail["run_id"] for detail in functions.details] == runs[:1]
+    assert set(runs) == {runs[0]}
+    # That run has begun, and may have looked at what is due: whoever comes now needs another one.
+    shelf.index.run_begins()
+    later = content_api.post("/api/v1/articles/refresh", {"group_ids": ids[5:]}).json()["run_id"]
+    assert [detail["run_id"] for detail in functions.details] == [runs[0], later]
+    assert later != runs[0]
+    waiting = {entry.group_id for entry in shelf.index.due(FIRST, utc_now(), 1000)}
+    assert set(ids) <= waiting
+
+
+def test_a_run_that_was_lost_keeps_nobody_waiting_for_ever(
+    content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
+) -> None:
+    assert shelf.index.ask_for_run("lost", utc_now() - RUN_LOST_AFTER) == "lost"
+
+    content_api.post("/api/v1/articles/refresh", {"group_ids": [new_id()]})
+
+    assert len(functions.events) == 1
+
+
+def test_a_run_that_could_not_be_started_is_not_taken_for_one_that_is_coming(
+    content_api: Api, functions: Functions, new_id: Callable[[], str]
+) -> None:
+    functions.down = True
+    assert notify(content_api, {"GroupId": new_id()}).status_code == 200
+    functions.down = False
+
+    assert notify(content_api, {"GroupId": new_id()}).status_code == 200
+
+    assert len(functions.events) == 1
+
+
+def test_numbers_that_are_no_ids_are_passed_over(
+    content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
+) -> None:
+    group_id = new_id()
+    body = f'{{"GroupIds": ["{group_id}", {"7" * 3000}, "{"7" * 3000}", -{"7" * 18}, 1{"0" * 20}]}}'.encode()
+
+    answer = content_api("POST", PATH, data=body, headers=signed(body))
+
+    assert (answer.status_code, answer.json()) == (200, {"group_ids": [group_id]})
+
+
 def test_a_signed_notification_marks_its_articles_and_starts_a_run(
     content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
 ) -> None:
-    settle(shelf)
     known, unknown = new_id(), new_id()
     shelf.put((known, "upsert", {"GroupId": known}), channel=SECOND)
 
@@ -184,7 +257,6 @@ def test_the_stand_ins_notification_is_taken(
 def test_a_burst_of_notifications_starts_one_run_and_forgets_nothing(
     content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
 ) -> None:
-    settle(shelf)
     ids = [new_id() for _ in range(5)]
     for group_id in ids:
         assert notify(content_api, {"GroupId": group_id}).status_code == 200
@@ -197,7 +269,6 @@ def test_a_burst_of_notifications_starts_one_run_and_forgets_nothing(
 def test_a_replayed_notification_does_no_harm(
     content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
 ) -> None:
-    settle(shelf)
     body = json.dumps({"GroupId": new_id()}).encode()
     headers = signed(body, age=3500)
 
@@ -210,7 +281,6 @@ def test_a_replayed_notification_does_no_harm(
 def test_a_notification_is_taken_where_no_run_can_be_started(
     content_api: Api, functions: Functions, shelf: Shelf, new_id: Callable[[], str]
 ) -> None:
-    settle(shelf)
     functions.down = True
     group_id = new_id()
 

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import requests
 import uvicorn
@@ -17,6 +17,7 @@ from chalicelib.articles.changelog import read_rows
 from chalicelib.articles.client import ContentClient
 from chalicelib.articles.credentials import Credentials
 from chalicelib.articles.index import ArticleIndex
+from chalicelib.articles.mirror import run_mirror
 from chalicelib.articles.reader import iter_rows, latest_articles
 from chalicelib.articles.runs import new_run_id
 from chalicelib.articles.scan import run_scan
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
 
     from chalicelib.articles.changelog import Row
     from chalicelib.articles.index import Entry
-    from chalicelib.articles.log import RowSink
+    from chalicelib.articles.mirror_state import MirrorState
+    from chalicelib.articles.news import Tell
     from chalicelib.articles.runs import RunSummary
     from chalicelib.articles.scan import PageSource
+    from chalicelib.articles.sink import RowSink
     from chalicelib.articles.state import CursorState
     from chalicelib.articles.sync import ContentSource
 
@@ -88,10 +91,20 @@ class Upstream:
         articles: int,
         secret_key: str = SECRET_KEY,
         session_token: str | None = None,
+        media: bool = False,
     ) -> None:
+        """With `media`, the articles' links lead to the stand-in itself."""
         self.clock = VirtualClock()
+        self._listener = listen("127.0.0.1", 0)
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http://{self.host}"
         self.catalogue = Catalogue(
-            directory, utm_source=CHANNEL, count=articles, now=self.clock.now(), span=timedelta(days=2)
+            directory,
+            utm_source=CHANNEL,
+            count=articles,
+            now=self.clock.now(),
+            span=timedelta(days=2),
+            media_origin=self.url if media else None,
         )
         app = build_app(
             self.catalogue,
@@ -101,8 +114,9 @@ class Upstream:
         )
         self.sent: list[bytes] = []
         """Every request as it came: path, query, headers and body."""
-        self._listener = listen("127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.pages: dict[str, tuple[str, list[str]]] = {}
+        """Every page of a scan by its RequestId: the token that it was asked for with, and its articles' ids.
+        """
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._recording(app),
@@ -130,16 +144,35 @@ class Upstream:
         async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
             head = b"\n".join(b"%s: %s" % header for header in scope["headers"])
             parts = [scope["raw_path"], b"?", scope["query_string"], b"\n", head, b"\n"]
+            asked, answered = b"", b""
 
             async def heard() -> Message:
+                nonlocal asked
                 message = await receive()
-                parts.append(message.get("body", b""))
+                asked += message.get("body", b"")
                 return message
 
-            await app(scope, heard, send)
-            self.sent.append(b"".join(parts))
+            async def said(message: Message) -> None:
+                nonlocal answered
+                answered += message.get("body", b"") if b"ScanSyncArticles" in scope["query_string"] else b""
+                await send(message)
+
+            # What the stand-in resets a connection by.
+            heard.__self__ = receive.__self__  # type: ignore[attr-defined]
+            await app(scope, heard, said)
+            self.sent.append(b"".join([*parts, asked]))
+            self._note_page(asked, answered)
 
         return recorded
+
+    def _note_page(self, asked: bytes, answered: bytes) -> None:
+        try:
+            answer = json.loads(answered)
+            ids = [article["GroupId"] for article in answer["Result"]["Articles"]]
+        except (ValueError, KeyError):
+            return  # No page: another action, a fault.
+        request_id = answer["ResponseMetadata"]["RequestId"]
+        self.pages[request_id] = (json.loads(asked)["NextToken"], ids)
 
     def client(self, credentials: Credentials | None = None, **options: Any) -> ContentClient:
         return ContentClient(
@@ -170,7 +203,7 @@ class Upstream:
 class NoIndex:
     """Takes rows for indexing and forgets them."""
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+    def put_rows(self, channel: str, key: str, rows: Iterable[Row], **_: object) -> None:
         pass
 
 
@@ -273,37 +306,65 @@ def before_first_put(s3: S3Client, key_part: str, action: Any) -> Iterator[S3Cli
     assert not pending, "the awaited write never came"
 
 
+Aim = Literal["any", "index", "purge", "compaction", "deletion"]
+
+
 class Fuse:
-    """Kills the process at its nth write, of whatever kind, just before or just after that takes effect.
+    """Kills the process at its nth write, of the kind that it aims at, just before or just after that takes
+    effect.
 
     From then on every call of its clients fails: threads of the dead process do nothing more.
     """
 
-    def __init__(self, write: int, *, after: bool) -> None:
+    def __init__(self, write: int, *, after: bool, aim: Aim = "any") -> None:
         self._left = write
         self._after = after
+        self._aim = aim
         self._blown = False
         self._lock = threading.Lock()
 
     def wrap(self, client: Any) -> Any:
         return _Fused(client, self)
 
-    def call(self, method: Callable[..., Any], *, writes: bool, arguments: dict[str, Any]) -> Any:
+    def call(
+        self, name: str, method: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
         with self._lock:
-            if writes and not self._blown:
+            if not self._blown and _is_aimed_at(self._aim, name, options):
                 self._left -= 1
                 if self._left == 0:
                     if self._after:
-                        method(**arguments)
+                        method(*arguments, **options)
                     self._blown = True
             if self._blown:
                 raise Killed
-        return method(**arguments)
+        return method(*arguments, **options)
+
+
+def _is_aimed_at(aim: Aim, name: str, options: dict[str, Any]) -> bool:
+    key = str(options.get("Key", ""))
+    match aim:
+        case "any":
+            return name in _WRITES
+        case "index":
+            return name in ("update_item", "batch_execute_statement")
+        case "purge":
+            return name == "put_object" and key.endswith(".jsonl.gz") and "IfMatch" in options
+        case "compaction":
+            # The object, or what is noted of it after the index.
+            compacted = key.endswith(".jsonl.gz") and "-" in key.rpartition("/")[2]
+            return name == "put_object" and (compacted or key.startswith("compactions/"))
+        case "deletion":
+            return name == "delete_object"
+
+
+_WRITES = (
+    *("put_object", "upload_file", "delete_object"),
+    *("update_item", "batch_execute_statement", "put_events"),
+)
 
 
 class _Fused:
-    _WRITES = ("put_object", "update_item", "batch_execute_statement", "put_events")
-
     def __init__(self, client: Any, fuse: Fuse) -> None:
         self._client = client
         self._fuse = fuse
@@ -312,7 +373,27 @@ class _Fused:
         found = getattr(self._client, name)
         if name in ("exceptions", "get_paginator"):
             return found
-        return lambda **arguments: self._fuse.call(found, writes=name in self._WRITES, arguments=arguments)
+        return lambda *arguments, **options: self._fuse.call(name, found, arguments, options)
+
+
+class SlowTable:
+    """A DynamoDB client whose every write takes so many seconds, by the clock of the turn."""
+
+    def __init__(self, client: Any, clock: VirtualClock, seconds: float) -> None:
+        self._client = client
+        self._clock = clock
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def update_item(self, **arguments: Any) -> Any:
+        self._clock.sleep(self._seconds)
+        return self._client.update_item(**arguments)
+
+    def batch_execute_statement(self, **arguments: Any) -> Any:
+        self._clock.sleep(self._seconds)
+        return self._client.batch_execute_statement(**arguments)
 
 
 @dataclass
@@ -344,6 +425,7 @@ class World:
         self.index = ArticleIndex(dynamodb, table)
         self.bus = Bus()
         self.store = Store(s3, bucket)
+        self.tell: Tell | None = None
 
     def turn(
         self,
@@ -355,7 +437,9 @@ class World:
         client_of: Callable[[], ContentSource] | None = None,
         run_id: str | None = None,
         channels: Sequence[str] = (CHANNEL,),
+        index_seconds: float = 0,
     ) -> dict[str, dict[str, str]]:
+        """Each write of the index takes `index_seconds` by the clock."""
         wrap: Callable[[Any], Any] = fuse.wrap if fuse else lambda real: real
         end = self.clock.monotonic() + seconds
         source = client or self.upstream.client()
@@ -363,10 +447,11 @@ class World:
             client_of or (lambda: source),
             wrap(self.s3),
             self.bucket,
-            ArticleIndex(wrap(self.dynamodb), self.table),
+            ArticleIndex(wrap(SlowTable(self.dynamodb, self.clock, index_seconds)), self.table),
             wrap(self.bus),
             "default",
             clock=self.clock.now,
+            tell=self.tell,
         )
         try:
             return sync.turn(
@@ -378,6 +463,20 @@ class World:
         finally:
             # The next process starts with pacing of its own, which must not share the service's second.
             self.clock.sleep(1)
+
+    def mirror(self, *, fuse: Fuse | None = None, seconds: float = 900) -> MirrorState:
+        wrap: Callable[[Any], Any] = fuse.wrap if fuse else lambda real: real
+        end = self.clock.monotonic() + seconds
+        return run_mirror(
+            CHANNEL,
+            "covers",
+            Store(wrap(self.s3), self.bucket),
+            ArticleIndex(wrap(self.dynamodb), self.table),
+            deadline=lambda: end - self.clock.monotonic(),
+            max_bytes=2**20,
+            allow_loopback=frozenset({self.upstream.host}),
+            clock=self.clock.now,
+        )
 
     def rows(self, name: str = LIVE) -> list[Row]:
         return list(iter_rows(self.s3, self.bucket, CHANNEL, name=name))

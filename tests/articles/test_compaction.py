@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import gzip
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from chalicelib.articles.changelog import article_key, compacted_key, parse_span, read_rows
-from chalicelib.articles.compaction import compact_day
+from chalicelib.articles.changelog import article_key, compacted_key, parse_day, parse_span, read_rows
+from chalicelib.articles.compaction import GROUP_SECONDS, compact_day, compact_log, is_due
 from chalicelib.articles.reader import channel_logs, iter_objects, iter_rows
 from chalicelib.articles.recheck import run_recheck
+from chalicelib.articles.sink import OutOfTime
+from chalicelib.articles.state import load_state
 from chalicelib.articles.store import Store
 from chalicelib.errors import SyncError
-from tests.articles.support import CHANNEL, START, Killed, Lake, Upstream, before_first_put
+from tests.articles.support import CHANNEL, START, Killed, Lake, Upstream, World, before_first_put
 from tests.articles.views import by_duckdb, download
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class NotedIndex:
     def __init__(self) -> None:
         self.objects: dict[tuple[int, int], str] = {}
 
-    def put_rows(self, channel: str, key: str, rows: Iterable[Row]) -> None:
+    def move_rows(self, channel: str, key: str, rows: Iterable[Row], **_: object) -> None:
         self.objects |= {(row.seq, row.pos): key for row in rows}
 
 
@@ -260,6 +262,118 @@ def test_no_object_is_read_twice_where_both_stand(small_objects: Lake) -> None:
         small_objects.s3.put_object(Bucket=small_objects.bucket, Key=key, Body=content)
 
     assert [item.key for item in iter_objects(store, log)] == [done.key]
+
+
+# On schedule
+
+
+def scheduled(lake: Lake, index: Any = None, *, seconds: float = 280, now: datetime) -> list[Compaction]:
+    store = Store(lake.s3, lake.bucket, lake.prefix)
+    assert is_due(load_state(store, CHANNEL).state, now)
+    return compact_log(
+        store, index or NotedIndex(), CHANNEL, "live", time_left=lambda: seconds, clock=lambda: now
+    )
+
+
+def is_still_due(lake: Lake, now: datetime) -> bool:
+    return is_due(load_state(Store(lake.s3, lake.bucket, lake.prefix), CHANNEL).state, now)
+
+
+def test_on_schedule_originals_are_left_to_their_readers_until_the_next_day(
+    small_objects: Lake, tmp_path: Path
+) -> None:
+    before, originals = rows(small_objects), small_objects.keys("articles/")
+    first_day, next_day = tomorrow(), tomorrow() + timedelta(days=1)
+    assert not is_still_due(small_objects, START)
+    (made,) = scheduled(small_objects, now=first_day)
+
+    assert (made.originals, made.kept) == ((), tuple(originals))
+    assert small_objects.keys("articles/") == [made.key, *originals]
+    assert rows(small_objects) == before
+    download(small_objects, tmp_path)
+    assert len(by_duckdb(tmp_path)) == len({row.group_id for row in before})
+    assert not is_still_due(small_objects, first_day + timedelta(hours=20))
+
+    (done,) = scheduled(small_objects, now=next_day)
+    assert (done.key, done.originals, done.kept) == (made.key, tuple(originals), ())
+    assert small_objects.keys("articles/") == [made.key]
+    assert rows(small_objects) == before
+    # Nothing of this log is ever looked at again before there is more in it.
+    assert not is_still_due(small_objects, next_day + timedelta(days=300))
+
+
+def test_on_schedule_every_day_that_is_over_has_its_turn(small_objects: Lake, upstream: Upstream) -> None:
+    for _ in range(3):
+        upstream.clock.sleep(86_400)
+        for _ in range(2):
+            upstream.catalogue.add(5, upstream.clock.now())
+            small_objects.run()
+    before = rows(small_objects)
+    now = upstream.clock.now()
+    made = scheduled(small_objects, now=now)
+
+    assert [parse_day(one.key) for one in made] == ["2026-11-21", "2026-11-22", "2026-11-23"]
+    assert len(scheduled(small_objects, now=now + timedelta(days=1))) == 4
+    assert rows(small_objects) == before
+    assert len(small_objects.keys("articles/")) == 3 + 3
+    scheduled(small_objects, now=now + timedelta(days=2))
+    assert len(small_objects.keys("articles/")) == 4
+    assert rows(small_objects) == before
+
+
+def test_on_schedule_it_stops_in_time_and_goes_on_in_the_next_turn(small_objects: Lake) -> None:
+    before = rows(small_objects)
+    left = [280.0]
+
+    class Slow(NotedIndex):
+        def move_rows(self, channel: str, key: str, rows: Iterable[Row], **options: Any) -> None:
+            left[0] = 9.0
+            if not options["has_time"]():
+                raise OutOfTime
+            raise AssertionError("there is no time")
+
+    store = Store(small_objects.s3, small_objects.bucket)
+    cut_off = compact_log(store, Slow(), CHANNEL, "live", time_left=lambda: left[0], clock=tomorrow)
+    assert cut_off == []
+    assert rows(small_objects) == before
+    assert scheduled(small_objects, seconds=GROUP_SECONDS - 1, now=tomorrow()) != [], (
+        "what is begun is gone on with"
+    )
+    index = NotedIndex()
+    scheduled(small_objects, index, now=tomorrow() + timedelta(days=1))
+
+    assert index.objects == {}, "the index was written once"
+    assert rows(small_objects) == before
+    assert len(small_objects.keys("articles/")) == 1
+
+
+def test_on_schedule_nothing_new_is_begun_without_the_time_for_it(small_objects: Lake) -> None:
+    originals = small_objects.keys("articles/")
+
+    assert scheduled(small_objects, seconds=GROUP_SECONDS - 1, now=tomorrow()) == []
+    assert small_objects.keys("articles/") == originals
+    assert is_still_due(small_objects, tomorrow())
+
+
+def test_turns_compact_the_days_that_are_over_and_the_index_follows(world: World) -> None:
+    for _ in range(3):
+        world.turn()
+        world.upstream.catalogue.add(9, world.clock.now())
+    before = world.latest()
+    compactions = []
+    for _ in range(4):
+        world.clock.sleep(86_400)
+        outcome = world.turn()[CHANNEL]
+        assert set(outcome.values()) == {"succeeded"}
+        compactions.append("compaction" in outcome)
+
+    assert len(before) == 95 + 18
+    assert world.latest().keys() == {*before, *world.upstream.scannable()}
+    spans = [parse_span(key) for key in world.store.keys("articles/")]
+    assert spans[0] == (1, 3)
+    assert all(world.store.get(entry.object or "") for entry in world.listed())
+    assert compactions[0]
+    assert not compactions[-1], "nothing has come since"
 
 
 # Withdrawn content

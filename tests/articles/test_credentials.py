@@ -5,28 +5,35 @@ from __future__ import annotations
 import json
 import logging
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from chalicelib.articles.credentials import Credentials, Secret, SecretCache, read_secret
+from chalicelib.articles.credentials import (
+    Credentials,
+    SecretCache,
+    read_callback_secret,
+    read_credentials,
+)
 from chalicelib.errors import CloudFailed, ConfigurationError
 from chalicelib.settings import Settings
 from local.emulator import make_client
+from local.template import load_template
 from tests.articles.support import Lake, Upstream, VirtualClock
 from tests.system.canaries import Canaries, Watch
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mypy_boto3_s3 import S3Client
 
     from tests.conftest import Cloud
 
 pytestmark = pytest.mark.system
 
-KEYS = {"access_key": "AKLTkept", "secret_key": "kept-secret", "callback_secret": "kept-callback"}
+ROOT = Path(__file__).resolve().parents[2]
+
+KEYS = {"access_key": "AKLTkept", "secret_key": "kept-secret"}
 
 
 class Keeper:
@@ -45,9 +52,16 @@ class Keeper:
         arn: str = self.secretsmanager.create_secret(Name=name, SecretString=text)["ARN"]
         return arn
 
-    def read(self, place: str) -> Secret:
-        return read_secret(
+    def read(self, place: str) -> Credentials:
+        return read_credentials(
             Settings({"VOLC_CREDENTIALS": place}),
+            secretsmanager=lambda: self.secretsmanager,
+            ssm=lambda: self.ssm,
+        )
+
+    def read_callback(self, place: str) -> str:
+        return read_callback_secret(
+            Settings({"VOLC_CALLBACK_CREDENTIALS": place}),
             secretsmanager=lambda: self.secretsmanager,
             ssm=lambda: self.ssm,
         )
@@ -64,33 +78,49 @@ def unwanted() -> Any:
 
 @pytest.mark.parametrize("kind", ["ssm", "secretsmanager"])
 def test_the_keys_are_read_from_where_the_one_setting_says(keeper: Keeper, kind: str) -> None:
-    secret = keeper.read(keeper.keep(kind, json.dumps({**KEYS, "session_token": "STS", "note": 1})))
+    place = keeper.keep(kind, json.dumps({**KEYS, "session_token": "STS", "note": 1}))
 
-    assert secret == Secret("AKLTkept", "kept-secret", "STS", "kept-callback")
-    assert secret.credentials == Credentials("AKLTkept", "kept-secret", "STS")
+    assert keeper.read(place) == Credentials("AKLTkept", "kept-secret", "STS")
+    assert keeper.read(keeper.keep(kind, json.dumps(KEYS))) == Credentials("AKLTkept", "kept-secret", None)
+
+
+@pytest.mark.parametrize("kind", ["ssm", "secretsmanager"])
+def test_the_secret_of_the_notifications_is_kept_in_a_place_of_its_own(keeper: Keeper, kind: str) -> None:
+    assert keeper.read_callback(keeper.keep(kind, '{"callback_secret": "kept-callback"}')) == "kept-callback"
+    assert keeper.read_callback(keeper.keep(kind, "{}")) == ""
+
+
+def test_the_api_may_read_the_secret_of_the_notifications_and_not_the_keys() -> None:
+    resources = load_template(ROOT / ".chalice" / "resources.yml")["Resources"]
+    api = resources["APIHandler"]["Properties"]["Environment"]["Variables"]
+    scan = resources["Scan"]["Properties"]["Environment"]["Variables"]
+
+    assert "VOLC_CREDENTIALS" not in api
+    assert "VOLC_CALLBACK_CREDENTIALS" not in scan
+    policy = (ROOT / ".chalice" / "policy-api.json").read_text()
+    assert "secretsmanager" not in policy
+    assert "ssm:" not in policy
 
 
 def test_without_the_setting_the_environment_holds_the_keys() -> None:
     settings = Settings({"VOLC_ACCESS_KEY": "AK", "VOLC_SECRET_KEY": "SK", "VOLC_CALLBACK_SECRET": "CS"})
 
-    secret = read_secret(settings, secretsmanager=unwanted, ssm=unwanted)
-
-    assert secret.credentials == Credentials("AK", "SK")
-    assert secret.callback_secret == "CS"
+    assert read_credentials(settings, secretsmanager=unwanted, ssm=unwanted) == Credentials("AK", "SK")
+    assert read_callback_secret(settings, secretsmanager=unwanted, ssm=unwanted) == "CS"
 
 
 @pytest.mark.parametrize("environment", [{}, {"VOLC_ACCESS_KEY": "AK"}, {"VOLC_SECRET_KEY": "SK"}])
 def test_no_keys_at_all_are_a_fault_of_the_configuration(environment: dict[str, str]) -> None:
-    secret = read_secret(Settings(environment), secretsmanager=unwanted, ssm=unwanted)
-
     with pytest.raises(ConfigurationError, match="VOLC_CREDENTIALS"):
-        _ = secret.credentials
+        read_credentials(Settings(environment), secretsmanager=unwanted, ssm=unwanted)
 
 
 @pytest.mark.parametrize("place", ["keys", "ssm:keys", "arn:aws:s3:::bucket", "ssm:", "ssm:/a b"])
 def test_a_setting_that_names_no_such_place_is_refused(keeper: Keeper, place: str) -> None:
-    with pytest.raises(ConfigurationError, match="must be the ARN"):
+    with pytest.raises(ConfigurationError, match="VOLC_CREDENTIALS must be the ARN"):
         keeper.read(place)
+    with pytest.raises(ConfigurationError, match="VOLC_CALLBACK_CREDENTIALS must be the ARN"):
+        keeper.read_callback(place)
 
 
 @pytest.mark.parametrize(
@@ -118,27 +148,57 @@ def test_a_service_that_does_not_answer_is_worth_another_try() -> None:
     ssm = make_client("ssm", "http://127.0.0.1:1")
 
     with pytest.raises(CloudFailed):
-        read_secret(Settings({"VOLC_CREDENTIALS": "ssm:/x"}), secretsmanager=unwanted, ssm=lambda: ssm)
+        read_credentials(Settings({"VOLC_CREDENTIALS": "ssm:/x"}), secretsmanager=unwanted, ssm=lambda: ssm)
     ssm.close()
 
 
 def test_a_secret_is_read_once_and_again_when_refused_but_never_twice_a_minute() -> None:
     clock = VirtualClock()
-    kept = iter(Secret(str(number)) for number in range(9))
+    kept = iter("012345678")
     cache = SecretCache(kept.__next__, monotonic=clock.monotonic)
 
-    assert [cache.current().access_key, cache.current().access_key] == ["0", "0"]
+    assert [cache.current(), cache.current()] == ["0", "0"]
     clock.sleep(59)
-    assert cache.renewed().access_key == "0"
+    assert cache.renewed() == "0"
     clock.sleep(1)
-    assert [cache.renewed().access_key, cache.renewed().access_key] == ["1", "1"]
-    assert cache.current().access_key == "1"
+    assert [cache.renewed(), cache.renewed()] == ["1", "1"]
+    assert cache.current() == "1"
+
+
+@pytest.mark.parametrize("failure", [CloudFailed("no answer"), ConfigurationError("no right")])
+def test_a_secret_that_cannot_be_read_again_stays_as_it_is_known(failure: Exception) -> None:
+    clock = VirtualClock()
+    answers: list[str | Exception] = ["good", failure, "better"]
+    asked = 0
+
+    def read() -> str:
+        nonlocal asked
+        answer = answers[asked]
+        asked += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    cache = SecretCache(read, monotonic=clock.monotonic)
+    cache.current()
+    clock.sleep(60)
+    assert [cache.renewed(), cache.renewed(), cache.current()] == ["good", "good", "good"]
+    assert asked == 2, "a read that fails is as dear as one that does not"
+    clock.sleep(60)
+    assert [cache.renewed(), cache.current()] == ["better", "better"]
+
+
+def test_a_secret_that_was_never_read_fails_as_its_reading_does() -> None:
+    def read() -> str:
+        raise ConfigurationError("no right")
+
+    for ask in (SecretCache(read).current, SecretCache(read).renewed):
+        with pytest.raises(ConfigurationError):
+            ask()
 
 
 def test_no_repr_shows_a_secret() -> None:
-    secret = Secret("AK", "sk-hidden", "st-hidden", "cs-hidden")
-
-    assert "hidden" not in repr(secret) + repr(secret.credentials)
+    assert "hidden" not in repr(Credentials("AK", "sk-hidden", "st-hidden"))
 
 
 def test_no_secret_of_a_sync_is_sent_logged_or_stored(

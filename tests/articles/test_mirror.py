@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.articles.changelog import Row, article_key, content_sha256
 from chalicelib.articles.client import Lookup
 from chalicelib.articles.compaction import compact_day
+from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.media import load_manifest, media_of, withdraw_media
 from chalicelib.articles.mirror import RESERVE_SECONDS, run_mirror, run_mirrors
 from chalicelib.articles.mirror_state import load_mirror
@@ -30,10 +32,10 @@ from tests.container.support import COVER, VIDEO
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.articles.changelog import Op
-    from chalicelib.articles.index import ArticleIndex
     from chalicelib.articles.mirror_state import MirrorState
     from chalicelib.settings import MirrorMode
 
@@ -65,15 +67,24 @@ def article(group_id: str, *covers: str, videos: tuple[tuple[str, int, int], ...
 class Gallery:
     """A channel whose log and index are written by hand, and its mirror."""
 
-    def __init__(self, s3: S3Client, bucket: str, index: ArticleIndex, server: MediaServer) -> None:
+    def __init__(
+        self, s3: S3Client, bucket: str, dynamodb: DynamoDBClient, table: str, server: MediaServer
+    ) -> None:
         self.s3 = s3
         self.bucket = bucket
-        self.index = index
+        self.dynamodb = dynamodb
+        self.table = table
+        self.index = ArticleIndex(dynamodb, table)
         self.server = server
         self.clock = VirtualClock()
         self.store = Store(s3, bucket)
 
-    def put(self, *observations: tuple[str, str, dict[str, Any] | None], indexed: bool = True) -> list[Row]:
+    def put(
+        self,
+        *observations: tuple[str, str, dict[str, Any] | None],
+        indexed: bool = True,
+        day: str = "2026-11-21",
+    ) -> list[Row]:
         """Commits one object with a row for each (GroupId, op, article)."""
         self.clock.sleep(1)
         stored = load_state(self.store, CHANNEL)
@@ -93,13 +104,26 @@ class Gallery:
             )
             for pos, (group_id, op, content) in enumerate(observations)
         ]
-        key = article_key("", CHANNEL, "2026-11-21", seq)
+        key = article_key("", CHANNEL, day, seq)
         body = gzip.compress(b"".join(row.to_line() for row in rows))
         self.store.put_if(key, body, etag=None, content_type="application/gzip")
         commit_state(self.store, CursorState(CHANNEL, seq=seq + 1, last_key=key), stored.etag)
         if indexed:
             self.index.put_rows(CHANNEL, key, rows)
         return rows
+
+    def put_backfill(self, name: str, group_id: str, content: dict[str, Any]) -> None:
+        """Commits a backfill that is through, of one row."""
+        self.clock.sleep(1)
+        at = to_rfc3339(self.clock.now())
+        digest = content_sha256(content)
+        row = Row(group_id, "upsert", at, 1, 0, "run", "request", None, digest, content)
+        key = article_key("", CHANNEL, "2026-11-21", 1, name)
+        body = gzip.compress(row.to_line())
+        self.store.put_if(key, body, etag=None, content_type="application/gzip")
+        state = CursorState(CHANNEL, name, seq=2, last_key=key, indexed_key=key, caught_up_at=at)
+        commit_state(self.store, state, None)
+        self.index.put_rows(CHANNEL, key, [row])
 
     def mirror(
         self,
@@ -129,8 +153,10 @@ class Gallery:
 
 
 @pytest.fixture
-def gallery(s3: S3Client, bucket: str, index: ArticleIndex, server: MediaServer) -> Gallery:
-    return Gallery(s3, bucket, index, server)
+def gallery(
+    s3: S3Client, bucket: str, dynamodb: DynamoDBClient, articles_table: str, server: MediaServer
+) -> Gallery:
+    return Gallery(s3, bucket, dynamodb, articles_table, server)
 
 
 def test_covers_are_copied_and_recorded(gallery: Gallery, server: MediaServer) -> None:
@@ -477,6 +503,92 @@ def test_one_channel_that_fails_keeps_no_other_from_its_turn(gallery: Gallery, s
 
     assert outcomes == {"broken": "sync.conflict", CHANNEL: "succeeded"}
     assert list(gallery.copies().values()) == [PNG]
+
+
+class Counting:
+    """Boto3 clients' calls, counted by operation; of a paginator, each of its pages."""
+
+    def __init__(self, client: Any, calls: Counter[str]) -> None:
+        self._client = client
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        if name == "exceptions":
+            return found
+        if name == "get_paginator":
+            return lambda operation: Counting(found(operation), self._calls)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self._calls[name] += 1
+            return found(*arguments, **options)
+
+        return counted
+
+
+def requests_of_an_idle_tick(gallery: Gallery) -> Counter[str]:
+    """Over every channel, as the function's."""
+    calls: Counter[str] = Counter()
+    outcomes = run_mirrors(
+        {CHANNEL: "covers"},
+        Store(cast("S3Client", Counting(gallery.s3, calls)), gallery.bucket),
+        ArticleIndex(cast("Any", Counting(gallery.dynamodb, calls)), gallery.table),
+        deadline=lambda: 900,
+        max_bytes=MEGABYTE,
+        allow_loopback=frozenset({gallery.server.host}),
+        clock=gallery.clock.now,
+    )
+    assert outcomes == {CHANNEL: "succeeded"}
+    return calls
+
+
+def test_an_idle_tick_costs_the_same_few_requests_however_long_the_logs_are(
+    gallery: Gallery, server: MediaServer
+) -> None:
+    """A listing is a page of up to 1,000 keys: what matters is that no object is read, and where it starts."""
+    counts = []
+    for number in range(12):
+        url = server.serve(f"/{number}.png", PNG + b"%d" % number)
+        gallery.put((f"70{number}", "upsert", article(f"70{number}", url)))
+        if number in (0, 11):
+            gallery.put_backfill(f"again-{number}", f"71{number}", article(f"71{number}", url))
+            assert gallery.mirror().caught_up
+            counts.append(requests_of_an_idle_tick(gallery))
+
+    assert counts[0] == counts[1]
+    # Its own state, the live scan's, the names of the backfills; and its own state is written.
+    assert counts[0] == {"get_object": 2, "paginate": 1, "put_object": 1}
+    assert len(server.asked) == 12 + 2
+
+
+def test_what_comes_after_an_idle_time_is_found_without_a_look_at_the_days_before(
+    gallery: Gallery, server: MediaServer
+) -> None:
+    gallery.put(("7001", "upsert", article("7001", server.serve("/1.png", PNG))))
+    gallery.mirror()
+    gallery.put(("7002", "upsert", article("7002", server.serve("/2.png", PNG))), day="2026-11-25")
+    listed: list[str] = []
+
+    class Watched:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        def get_paginator(self, operation: str) -> Any:
+            return Watched(self._client.get_paginator(operation))
+
+        def paginate(self, **arguments: Any) -> Any:
+            if arguments["StartAfter"]:
+                listed.append(arguments["StartAfter"])
+            return self._client.paginate(**arguments)
+
+    for _ in range(3):
+        assert gallery.mirror(s3=cast("S3Client", Watched(gallery.s3))).caught_up
+
+    assert listed == [f"articles/utm_source={CHANNEL}/dt=2026-11-21/"]
+    assert server.asked == ["/1.png", "/2.png"]
 
 
 # However busy the machine is.

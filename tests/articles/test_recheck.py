@@ -351,6 +351,48 @@ def test_an_object_of_a_dead_backfill_that_holds_withdrawn_text_is_purged_when_i
     assert world.holding(SECRET) == []
 
 
+@pytest.mark.parametrize("day", ["2026-11-20", "2026-11-22"])
+def test_the_object_of_a_stale_run_that_no_state_has_committed_is_purged_too(
+    small_world: World, day: str
+) -> None:
+    world = small_world
+    group_id = synced(world)[3]
+    upstream_does(world, "change", group_id, {"title": SECRET})
+    refresh(world, group_id)
+    (key,) = (key for key in world.holding(SECRET) if key.startswith("articles/"))
+    # It was at the same number, and had begun before midnight, or went on after it.
+    world.s3.copy_object(
+        Bucket=world.bucket,
+        Key=key.replace("dt=2026-11-21", f"dt={day}"),
+        CopySource={"Bucket": world.bucket, "Key": key},
+    )
+    assert len(world.holding(SECRET)) == 3
+
+    upstream_does(world, "takedown", group_id)
+    refresh(world, group_id)
+
+    assert world.holding(SECRET) == []
+
+
+def test_what_a_dead_run_has_left_uncommitted_is_purged_before_anybody_adopts_it(small_world: World) -> None:
+    world = small_world
+    group_id = synced(world)[3]
+    with pytest.raises(Killed):
+        world.turn(Order(backfill="dead"), fuse=Fuse(6, after=True))
+    (left,) = (key for key in world.holding(f"/a{group_id}/") if key.startswith("backfill/"))
+    assert world.state("dead").seq == 1
+
+    upstream_does(world, "takedown", group_id)
+    world.index.request_refresh(CHANNEL, [group_id], world.clock.now())
+    recheck(world, looks_at_the_clock=1000)
+
+    assert world.state("dead").seq == 1
+    assert world.holding(f"/a{group_id}/") == []
+    world.turn()
+    assert world.state("dead").last_key == left
+    assert [row.op for row in world.rows("dead") if row.group_id == group_id] == ["takedown"]
+
+
 def test_a_withdrawn_article_that_is_back_and_asked_for_is_stored_again(small_world: World) -> None:
     world = small_world
     group_id = with_secret(world)

@@ -18,6 +18,7 @@ from chalicelib.articles.client import ContentClient, Page
 from chalicelib.articles.reader import iter_rows, latest_articles, sync_status
 from chalicelib.articles.state import load_state
 from chalicelib.articles.store import Store
+from chalicelib.clock import to_rfc3339
 from chalicelib.errors import (
     CursorConflict,
     ScanStuck,
@@ -274,6 +275,148 @@ def test_a_prefix_keeps_a_second_log_and_cursor_apart(lake: Lake, s3: S3Client, 
     assert run.rows == 95
     assert all(key.startswith("backfills/one/articles/") for key in run.objects)
     assert ids_in_log(lake) == ids_in_log(backfill)
+
+
+# A clock that was wrong
+
+
+def test_after_a_clock_that_was_ahead_nothing_is_observed_earlier_in_the_log(
+    lake: Lake, s3: S3Client, upstream: Upstream
+) -> None:
+    upstream.clock.sleep(3_600)
+    with pytest.raises(Killed):
+        lake.run(s3=killed_writer(s3, write=1, after=True, only="articles/"), rows_per_object=60)
+    upstream.clock.rewind()
+    new = upstream.catalogue.add(3, upstream.clock.now())
+    lake.run(rows_per_object=60)
+    lake.run(client=Scripted({committed(lake).cursor: ([new[0]], "A"), "A": ([], "A")}))
+    rows = list(iter_rows(s3, lake.bucket, CHANNEL))
+
+    observed = [row.observed_at for row in rows]
+    assert observed == sorted(observed)
+    assert [row.group_id for row in rows] == [*upstream.scannable(), new[0]]
+    # The newest row is the last one, also for who looks at the time first.
+    assert latest_articles(s3, lake.bucket, CHANNEL)[new[0]] == rows[-1]
+    assert committed(lake).observed_until == observed[-1]
+
+
+# A cursor that is no longer good
+
+
+DAY = 86_400.0
+
+
+class Leisurely:
+    """The service, whose pages take a hundred seconds each, by the clock of the run."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._client = upstream.client()
+        self._clock = upstream.clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def scan(self, *arguments: Any, **options: Any) -> Page:
+        page = self._client.scan(*arguments, **options)
+        self._clock.sleep(100)
+        return page
+
+
+def test_after_an_outage_longer_than_the_window_the_scan_begins_anew_and_says_what_is_missing(
+    lake: Lake, upstream: Upstream
+) -> None:
+    lake.run()
+    until = committed(lake).caught_up_at
+    upstream.clock.sleep(5 * DAY)
+    lost = upstream.catalogue.add(3, upstream.clock.now())
+    upstream.clock.sleep(15 * DAY)
+    found = upstream.catalogue.add(80, upstream.clock.now())
+    reach = to_rfc3339(upstream.clock.now() - timedelta(days=14))
+    first = lake.run(seconds=120, client=Leisurely(upstream))
+    second = lake.run()
+    third = lake.run()
+
+    assert (first.restarted, first.gap, first.gap_from, first.gap_to) == (True, True, until, reach)
+    assert (first.caught_up, first.rows) == (False, 60)
+    assert (second.restarted, second.gap, second.gap_from, second.gap_to) == (True, True, until, reach)
+    assert second.caught_up
+    assert (third.restarted, third.gap) == (False, False)
+    state = committed(lake)
+    assert (state.gap, state.gap_from, state.gap_to) == (True, until, reach)
+    assert run_records(lake)[-2]["gap"] is True
+    assert ids_in_log(lake)[95:] == found
+    assert not set(lost) & set(ids_in_log(lake))
+
+
+def test_a_restart_that_dies_still_says_what_is_missing(lake: Lake, s3: S3Client, upstream: Upstream) -> None:
+    lake.run()
+    until = committed(lake).caught_up_at
+    upstream.clock.sleep(20 * DAY)
+    found = upstream.catalogue.add(5, upstream.clock.now())
+    with pytest.raises(Killed):
+        lake.run(s3=killed_writer(s3, write=1, after=True, only="articles/"))
+    run = lake.run()
+
+    assert (run.adopted, run.gap, run.gap_from) == (True, True, until)
+    assert ids_in_log(lake)[95:] == found
+
+
+def test_a_cursor_that_the_service_refuses_is_given_up_where_nothing_is_missing_without_a_gap(
+    lake: Lake, upstream: Upstream
+) -> None:
+    lake.run()
+    upstream.clock.sleep(5 * DAY)
+    new = upstream.catalogue.add(4, upstream.clock.now())
+    upstream.fault("error", code="MissingParameter")
+    run = lake.run()
+
+    assert (run.restarted, run.gap, run.caught_up) == (True, False, True)
+    assert committed(lake).gap is False
+    # What was there already comes again, and is in the latest view once.
+    assert ids_in_log(lake) == [*upstream.scannable()[:95], *upstream.scannable()]
+    assert list(latest_articles(lake.s3, lake.bucket, CHANNEL)) == upstream.scannable()
+    assert set(new) <= set(ids_in_log(lake))
+    upstream.clock.sleep(1)
+    assert not lake.run().restarted
+
+
+def test_a_cursor_that_is_refused_after_too_long_a_catching_up_leaves_a_gap(
+    lake: Lake, upstream: Upstream
+) -> None:
+    """Its runs went on without an error, and never came to the end."""
+    lake.run()
+    until = committed(lake).caught_up_at
+    for _ in range(4):
+        upstream.clock.sleep(5 * DAY)
+        upstream.catalogue.add(70, upstream.clock.now())
+        assert not lake.run(seconds=120, client=Leisurely(upstream)).restarted
+    upstream.fault("error", code="MissingParameter")
+    run = lake.run()
+
+    assert (run.restarted, run.gap, run.gap_from) == (True, True, until)
+    assert set(upstream.scannable()) <= set(ids_in_log(lake))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "error", "code": "MissingParameter", "count": 2},
+        {"kind": "error", "code": "LackPolicy"},
+        {"kind": "garbage"},
+        {"kind": "http503", "count": 5},
+    ],
+)
+def test_another_failure_leaves_the_cursor_as_it_is(
+    lake: Lake, upstream: Upstream, fault: dict[str, Any]
+) -> None:
+    lake.run()
+    before = committed(lake)
+    upstream.clock.sleep(5 * DAY)
+    upstream.fault(**fault)
+    with pytest.raises(SyncError):
+        lake.run()
+
+    assert (committed(lake).cursor, committed(lake).restarted_at) == (before.cursor, None)
 
 
 # Failures

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict, replace
 from datetime import timedelta
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.articles import health
 from chalicelib.articles.client import Page
+from chalicelib.articles.index import ArticleIndex
 from chalicelib.articles.reader import sync_status
+from chalicelib.articles.scan import run_scan
 from chalicelib.articles.state import CursorState, commit_state, load_state
 from chalicelib.articles.sync import Order
 from chalicelib.clock import to_rfc3339
@@ -194,6 +197,60 @@ def test_backfills_of_several_names_do_not_mix(small_world: World) -> None:
         assert list(in_the_log(small_world, name)) == small_world.upstream.scannable()
 
 
+# Time
+
+
+def test_a_slow_index_is_left_in_time_and_carried_on_by_the_next_turns(world: World) -> None:
+    world.upstream.catalogue.add(505, world.clock.now())
+    end = world.clock.monotonic() + 40
+    # 24 calls of 25 rows each are an object's; the time is enough for some of them.
+    assert world.turn(seconds=40, index_seconds=2)[CHANNEL]["scan"] == "succeeded"
+    assert world.clock.monotonic() - 1 < end
+    state = world.state()
+    assert (state.rows, state.indexed_key, state.caught_up_at is None) == (600, "", False)
+    assert 0 < len(world.listed()) < 600
+    world.turn()
+
+    assert world.state().indexed_key == state.last_key
+    assert_index_is_the_latest_view(world)
+
+
+def test_a_write_of_the_index_that_never_comes_back_does_not_hold_the_run_up(small_world: World) -> None:
+    world, asked, over = small_world, threading.Event(), threading.Event()
+
+    class Hanging:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._client, name)
+
+        def update_item(self, **arguments: Any) -> Any:
+            asked.set()
+            assert over.wait(timeout=60)
+            return self._client.update_item(**arguments)
+
+    try:
+        run = run_scan(
+            CHANNEL,
+            world.upstream.client(),
+            world.s3,
+            world.bucket,
+            ArticleIndex(cast("Any", Hanging(world.dynamodb)), world.table),
+            run_id="hanging",
+            # Plenty until the index hangs; then what is left for the last writes.
+            deadline=lambda: 0.0 if asked.is_set() else 60.0,
+            clock=world.clock.now,
+        )
+        assert (run.status, run.rows) == ("succeeded", 5)
+        assert (world.state().rows, world.state().indexed_key) == (5, "")
+    finally:
+        over.set()
+    world.turn()
+
+    assert_index_is_the_latest_view(world)
+
+
 # Orders
 
 
@@ -281,6 +338,7 @@ def test_keys_that_are_missing_fail_the_runs_and_not_the_alarm_about_them(small_
         "alarm": "succeeded",
         "recheck": "internal.configuration",
         "scan": "internal.configuration",
+        "compaction": "succeeded",
         "metric": "succeeded",
     }
     assert [told["alarm"] for told in small_world.bus.told] == ["cursor_ageing"]
@@ -343,6 +401,33 @@ def test_a_channel_that_falls_behind_is_told_once_each_time_it_gets_worse_and_wh
     assert len({told["id"] for told in world.bus.told}) == 3
     assert {told["channel"] for told in world.bus.told} == {CHANNEL}
     assert sync_status(world.s3, world.bucket, CHANNEL, clock=world.clock.now).alarm is None
+
+
+@pytest.mark.parametrize("bus_fails", [False, True])
+def test_after_an_outage_beyond_the_window_the_recovery_tells_what_is_missing(
+    small_world: World, *, bus_fails: bool
+) -> None:
+    world = small_world
+    world.turn()
+    before, until = world.latest(), world.state().caught_up_at
+    world.clock.sleep(20 * DAY)
+    new = world.upstream.catalogue.add(3, world.clock.now())
+    reach = to_rfc3339(world.clock.now() - timedelta(days=14))
+    # Also where the alarm could not be told, because the bus was down until the sync was well again.
+    world.bus.failing = bus_fails
+    assert world.turn()[CHANNEL]["scan"] == "succeeded"
+    world.bus.failing = False
+    for _ in range(2):
+        world.turn()
+
+    told = [(told["kind"], told["alarm"], told.get("gap")) for told in world.bus.told]
+    behind = [] if bus_fails else [("Sync behind", "cursor_expired", None)]
+    assert told == [*behind, ("Sync recovered", None, True)]
+    assert (world.bus.told[-1]["gap_from"], world.bus.told[-1]["gap_to"]) == (until, reach)
+    assert [run["gap"] for run in world.runs() if run["kind"] == "scan"] == [False, True, False, False]
+    assert (world.state().gap, world.state().gap_from, world.state().gap_to) == (True, until, reach)
+    assert world.latest().keys() == {*before, *new}
+    assert_index_is_the_latest_view(world)
 
 
 def test_an_alarm_is_owed_until_the_bus_has_taken_it_and_hinders_nothing(small_world: World) -> None:

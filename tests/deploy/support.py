@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from chalicelib.keys.scopes import Scope
+from chalicelib.keys.store import KeyStore
 from local.emulator import make_client, running_emulator
 from tests.conftest import Api
 
@@ -30,7 +32,7 @@ _ARTIFACTS: Final = "artifacts"
 
 @dataclass(frozen=True)
 class Deployed:
-    """The stack. `api` is the API behind the emulated API Gateway."""
+    """The stack. `api` is the API behind the emulated API Gateway, asked with a key to everything."""
 
     endpoint: str
     api: Api
@@ -96,6 +98,9 @@ def deployed(package: Package, data: Path, *, auth: bool) -> Iterator[Deployed]:
         )
         resources = _created(cloudformation)
         api = Api(f"{endpoint}/_aws/execute-api/{resources['RestAPI']}/api")
+        keys = KeyStore(make_client("dynamodb", endpoint), resources["KeysTable"])
+        key = keys.create("everything", Scope, expires_at=None, created_by="a test")
+        api.session.headers["Authorization"] = f"Bearer {key.token}"
         yield Deployed(endpoint, api, resources)
         api.session.close()
 

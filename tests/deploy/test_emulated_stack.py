@@ -51,7 +51,8 @@ def test_the_stack_has_everything_that_the_package_has(stack: Deployed, packaged
     left_out = {
         name
         for name, resource in packaged.template["Resources"].items()
-        if resource["Type"] == "AWS::S3::BucketPolicy" or resource.get("Condition") == "VolcCredentialsGiven"
+        if resource["Type"] == "AWS::S3::BucketPolicy"
+        or resource.get("Condition") in ("VolcCredentialsGiven", "VolcCallbackGiven")
     }
     assert set(packaged.template["Resources"]) - set(stack.resources) == left_out
 
@@ -69,6 +70,27 @@ def test_the_api_answers_behind_the_gateway(stack: Deployed) -> None:
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
     assert answer.headers["X-Request-Id"]
+
+
+def test_without_a_key_the_deployed_api_serves_nobody(stack: Deployed) -> None:
+    answer = stack.api.get("/api/v1/accounts", headers={"Authorization": None})
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "auth.required")
+
+
+def test_the_apis_role_allows_all_that_is_done_with_keys(stack: Deployed) -> None:
+    made = stack.api.post("/api/v1/keys", {"name": "x", "scopes": ["accounts:read"]})
+    assert made.status_code == 200, made.text
+    assert made.headers["RateLimit"].startswith('"writes";r=')
+    path = f"/api/v1/keys/{made.json()['id']}"
+    used = stack.api.get("/api/v1/accounts", headers={"Authorization": f"Bearer {made.json()['key']}"})
+    assert (used.status_code, used.headers["RateLimit"].partition(";")[0]) == (200, '"reads"')
+    assert stack.api.get(path).json()["last_used_at"] is not None
+    rotated = stack.api.post(f"{path}/rotate", {"overlap_hours": 1})
+    assert rotated.status_code == 200, rotated.text
+    listed = {key["id"] for key in stack.api.get("/api/v1/keys").json()["data"]}
+    assert {made.json()["id"], rotated.json()["id"]} <= listed
+    assert stack.api.delete(path).json()["live"] is False
 
 
 def test_a_submitted_work_is_a_task_and_a_message_of_its_account(stack: Deployed, tasks: TaskStore) -> None:
@@ -120,6 +142,16 @@ def test_a_sweep_by_hand_is_allowed_all_that_it_does(stack: Deployed) -> None:
     swept = stack.invoke("Sweep", _scheduled())
 
     assert set(swept) >= {"handled", "checks", "dead_publishes", "dead_logins"}
+
+
+def test_the_api_may_keep_the_order_of_a_backfill_and_have_articles_looked_at(stack: Deployed) -> None:
+    ordered = stack.api.post("/api/v1/sync/run", {"backfill": "november"})
+    refreshed = stack.api.post("/api/v1/articles/refresh", {"group_ids": ["7251993249718480001"]})
+
+    assert (ordered.status_code, refreshed.status_code) == (202, 202), (ordered.text, refreshed.text)
+    assert (ordered.json()["run_id"] is None, refreshed.json()["run_id"] is None) == (False, False)
+    (channel,) = stack.api.get("/api/v1/sync").json()["data"]
+    assert [backfill["name"] for backfill in channel["backfills"]] == ["november"]
 
 
 def test_a_scan_is_allowed_all_that_it_does_until_the_service_is_asked(stack: Deployed) -> None:

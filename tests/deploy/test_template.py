@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.system
 
 # Their items are gone within a day or an hour anyway.
-_SHORT_LIVED = {"LoginsTable"}
+_SHORT_LIVED = {"LoginsTable", "LimitsTable", "RequestsTable"}
 
 
 def _of_type(package: Package, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

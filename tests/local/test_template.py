@@ -11,6 +11,7 @@ import pytest
 from chalice.app import Blueprint, Chalice, Rate
 
 from app import app
+from chalicelib.articles.index import RUN_LOST_AFTER
 from local.stack import deploy
 from local.template import (
     API_HANDLER,
@@ -33,6 +34,7 @@ CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_tex
 GIVEN = {
     "VolcUtmSources": "channel",
     "VolcCredentials": "ssm:/content/keys",
+    "VolcCallbackCredentials": "ssm:/content/callback",
     "DouyinOrigin": "http://127.0.0.1:9999",
     "PublishConcurrency": "3",
 }
@@ -60,6 +62,7 @@ def test_every_function_is_there_and_every_variable_has_its_value(
         "publish": "container.handler.publish",
         "scan": "chalicelib.jobs.scan",
         "sweep": "chalicelib.jobs.sweep",
+        "webhooks": "chalicelib.delivering.webhooks",
     }
     for logical_name, resource in TEMPLATE["Resources"].items():
         variables = resource.get("Properties", {}).get("Environment", {}).get("Variables")
@@ -73,6 +76,14 @@ def test_every_function_is_there_and_every_variable_has_its_value(
     assert publish["DOUYIN_ORIGIN"] == "http://127.0.0.1:9999"
     assert specs["scan"].environment["VOLC_CREDENTIALS"] == "ssm:/content/keys"
     assert specs["api_handler"].environment["SCAN_FUNCTION_NAME"] == "scan"
+    assert specs["api_handler"].environment["VOLC_CALLBACK_CREDENTIALS"] == "ssm:/content/callback"
+
+
+def test_asynchronous_invocations_are_repeated_as_the_template_says(specs: dict[str, FunctionSpec]) -> None:
+    assert {name: spec.retries for name, spec in specs.items() if spec.retries != 2} == {"mirror": 0, "scan": 0}
+    for name in ("Scan", "Mirror"):
+        age = TEMPLATE["Resources"][name]["Properties"]["EventInvokeConfig"]["MaximumEventAgeInSeconds"]
+        assert age == RUN_LOST_AFTER.total_seconds()
 
 
 def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str, FunctionSpec]) -> None:
@@ -84,6 +95,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
         "publish": (900, 2048, None),
         "scan": (280, 1024, 1),
         "sweep": (55, 512, None),
+        "webhooks": (120, 512, None),
     }
     source = specs["publish"].event_source
     assert source is not None
@@ -91,7 +103,7 @@ def test_limits_sources_and_schedules_are_those_of_the_template(specs: dict[str,
     assert source.queue_arn.endswith(":resolved-publish.fifo")
     assert (source.batch_size, source.maximum_concurrency, source.report_batch_item_failures) == (1, 3, False)
     assert specs["scan"].schedule == "rate(5 minutes)"
-    assert specs["sweep"].schedule == "rate(1 minute)"
+    assert specs["sweep"].schedule == specs["webhooks"].schedule == "rate(1 minute)"
     assert all(specs[name].schedule is None for name in ("login", "publish", "mirror", API_HANDLER))
     assert all(specs[name].event_source is None for name in ("scan", "sweep", API_HANDLER))
 
@@ -145,11 +157,22 @@ def test_the_stages_own_configuration_counts(emulator: str) -> None:
     assert (found.timeout, found.memory, found.schedule) == (41, 512, "rate(7 hours)")
 
 
-def test_the_policy_of_the_content_services_keys_reads_that_one_secret_and_nothing_else() -> None:
-    policy = TEMPLATE["Resources"]["VolcCredentialsPolicy"]["Properties"]
+@pytest.mark.parametrize(
+    ("name", "role", "parameter"),
+    [
+        ("VolcCredentialsPolicy", "ScanRole", "VolcCredentials"),
+        ("VolcCallbackPolicy", "ApiHandlerRole", "VolcCallbackCredentials"),
+    ],
+)
+def test_each_policy_of_the_content_service_reads_its_one_secret_and_nothing_else(
+    name: str, role: str, parameter: str
+) -> None:
+    policy = TEMPLATE["Resources"][name]["Properties"]
     place, key = (choice["Fn::If"] for choice in policy["PolicyDocument"]["Statement"])
 
-    assert policy["Roles"] == [{"Ref": "ScanRole"}, {"Ref": "ApiHandlerRole"}]
+    assert policy["Roles"] == [{"Ref": role}]
+    assert place[2]["Resource"] == {"Ref": parameter}
+    assert f"${{{parameter}}}" in json.dumps(place[1]["Resource"])
     assert [(entry["Action"], "*" in json.dumps(entry["Resource"])) for entry in (*place[1:], key[1])] == [
         ("ssm:GetParameter", False),
         ("secretsmanager:GetSecretValue", False),

@@ -28,6 +28,7 @@ from tests.container.support import Site
 from tests.system.canaries import Canaries, Watch
 from tests.system.conftest import Phone
 from tests.system.flows import log_in, outcome, submit, until
+from tests.webhooks.support import receiving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,16 +128,23 @@ def test_no_secret_of_a_run_stands_anywhere_in_clear(
         proxy_server(SocksProxy) as proxy,
         System(Options(port=free_port(), data=data, allow_proxies=(proxy.host,))) as system,
         watch.on(data / "aws"),
+        receiving() as receiver,
     ):
         api, phone, site = Api(system.origin), Phone(system.douyin_origin), Site(system.douyin_origin)
         api.session.hooks["response"] = lambda answer, **_: watch.look_at(
             f"answer to {answer.request.method} {answer.request.path_url}",
             answer.content + str(answer.headers).encode(),
         )
+        made = requests.post(f"{system.origin}/api/v1/webhooks", json={"url": receiver.url}, timeout=30).json()
+        receiver.secret = made["secret"]
+        watch.canaries.add(**{"webhook's secret": receiver.secret})
         key = api_key(system)
         api.session.headers["Authorization"] = f"Bearer {key}"
         watch.canaries.add(**{"API key": key.rpartition("_")[2], "wrong API key": WRONG_KEY})
         ran_through(watch.canaries, system, api, phone, site, proxy)
+        until(lambda: receiver.types, lambda types: types.count("account.expired") == 1)
+        for got in receiver.received:
+            watch.look_at(f"webhook {got.type}", got.body + str(got.headers).encode())
         watch.look_at_cloud(system.client)
         api.session.close()
         site.close()
