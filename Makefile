@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAGE ?= dev
 BIN := .venv/bin
 
-.PHONY: run demo test test-browsers test-services test-fast chaos soak probe package lint format lock clean
+.PHONY: run demo test test-browsers test-services test-fast fuzz chaos soak probe package lint format lock clean
 
 run: .setup-local  ## start the whole system on http://localhost:8989, show the main job, keep serving
 	@$(BIN)/python -m local
@@ -23,6 +23,10 @@ test-services: .setup-dev  ## everything else
 
 test-fast: .setup-dev  ## the tests that need no emulator, stand-in or browser
 	@$(BIN)/python -m pytest -m "not system" -q
+
+fuzz: .setup-dev  ## requests that no test has sent yet, for as long as it takes: make fuzz [SEED=N] [EXAMPLES=N]
+	@FUZZ_SEED=$(or $(SEED),$(shell date +%s)) FUZZ_EXAMPLES=$(or $(EXAMPLES),200) FUZZ_TIMEOUT=14400 \
+		$(BIN)/python -m pytest tests/api/test_schemathesis.py -s
 
 probe: .setup-local  ## which locators hold on the real site, publishing nothing: make probe ARGS="--account NAME"
 	@$(BIN)/python -m local.probe $(ARGS)

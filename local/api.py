@@ -61,6 +61,7 @@ class GatewayHandler(ChaliceRequestHandler):
             super()._generic_handle()
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle  # noqa: N815
+    do_TRACE = do_QUERY = _generic_handle  # noqa: N815
 
     def _comes_from_another_page(self) -> bool:
         """By what the browser says of itself (Fetch standard, Fetch Metadata): every request that a page of
@@ -85,7 +86,8 @@ class GatewayHandler(ChaliceRequestHandler):
     def _send_gateway_response(self, kind: str) -> None:
         response = self.gateway_responses[kind]
         path = self.path.partition("?")[0]
-        body = response["ResponseTemplates"]["application/json"]
+        # There is no stage here.
+        body = response["ResponseTemplates"]["application/json"].replace("/$context.stage", "")
         for variable, value in (
             ("httpMethod", self.command),
             ("path", path),
@@ -97,7 +99,7 @@ class GatewayHandler(ChaliceRequestHandler):
     def _refuse(self, status: int, code: str, detail: str) -> None:
         self.close_connection = True
         problem: dict[str, Any] = {
-            "type": f"urn:social-publisher:problem:{code}",
+            "type": f"/docs/errors#{code}",
             "title": HTTPStatus(status).phrase,
             "status": status,
             "detail": detail,
@@ -111,7 +113,11 @@ class GatewayHandler(ChaliceRequestHandler):
         self._send_problem(status, problem)
 
     def _send_problem(self, status: int, problem: dict[str, Any]) -> None:
-        headers = {"Content-Type": "application/problem+json", "X-Request-Id": problem["request_id"]}
+        headers = {
+            "Content-Type": "application/problem+json",
+            "Content-Language": "en",
+            "X-Request-Id": problem["request_id"],
+        }
         if self.close_connection:
             headers["Connection"] = "close"  # Or the client sends its next request into a closed connection.
         self._send_http_response_with_body(status, headers, json.dumps(problem, ensure_ascii=False))

@@ -48,6 +48,7 @@ def test_an_answer_of_the_gateway_is_a_problem_with_a_code_of_ours(name: str) ->
         "$context.httpMethod": "GET",
         "$context.requestId": "9b1d",
         "$context.path": "/api/api/v1/nothing",
+        "$context.stage": "api",
         "$context.status": str(answer.get("StatusCode", 400)),
     }.items():
         body = body.replace(variable, value)
@@ -61,7 +62,7 @@ def test_an_answer_of_the_gateway_is_a_problem_with_a_code_of_ours(name: str) ->
         error.title,
         error.retryable or name == "DEFAULT_5XX",
     )
-    assert problem["type"] == f"urn:social-publisher:problem:{error.code}"
+    assert problem["type"] == f"/api/docs/errors#{error.code}"
     if "StatusCode" in answer:
         assert problem["status"] == error.status == answer["StatusCode"]
     headers = answer["ResponseParameters"]["Headers"]

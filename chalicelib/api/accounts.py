@@ -11,7 +11,7 @@ from chalicelib.accounts.preferences import sealed, shown
 from chalicelib.accounts.removal import remove_account
 from chalicelib.accounts.store import PLATFORM, Account
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, respond
+from chalicelib.api.edge import Link, PathParameter, Routes, publish_with, respond
 from chalicelib.api.models import (
     AccountAnswer,
     AccountList,
@@ -47,6 +47,12 @@ def _check_name(value: str) -> None:
 _ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "default_user", _check_name)
 
 
+_OF_AN_ACCOUNT = tuple(
+    Link(operation, {"account_name": "$response.body#/id"})
+    for operation in ("get_account", "patch_account", "check_account", "delete_account")
+)
+
+
 @routes.operation("GET", "/api/v1/accounts", scope=Scope.ACCOUNTS_READ, answer=AccountList)
 def list_accounts() -> AccountList:
     """List all registered accounts."""
@@ -60,6 +66,7 @@ def list_accounts() -> AccountList:
     answer=AccountAnswer,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
+    links=(*_OF_AN_ACCOUNT, publish_with(account_name="$response.body#/id")),
 )
 def get_account(account_name: str) -> AccountAnswer:
     """See one account."""
@@ -74,6 +81,7 @@ def get_account(account_name: str) -> AccountAnswer:
     answer=AccountAnswer,
     errors=(ValidationFailed, AccountNotFound),
     parameters=(_ACCOUNT_NAME,),
+    again="Changes nothing more.",
 )
 def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     """Set what an account prefers where a task says nothing, and its limits.
@@ -92,6 +100,8 @@ def patch_account(body: AccountPatch, account_name: str) -> AccountAnswer:
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
     statuses={200: "OK", 202: "The check is under way or waits for a publish: look at the account again"},
+    again="Looks once more.",
+    headers={202: ("Location", "Retry-After")},
 )
 def check_account(account_name: str) -> Response:
     """Look now whether an account's session is alive.
@@ -114,6 +124,8 @@ def check_account(account_name: str) -> Response:
     answer=DeletedAccount,
     errors=(AccountNotFound,),
     parameters=(_ACCOUNT_NAME,),
+    again="404 `account.not_found`: it is gone.",
+    links=(Link("get_account", {"account_name": "$response.body#/id"}),),
 )
 def delete_account(account_name: str) -> DeletedAccount:
     """Remove an account, its sessions and its evidence.

@@ -138,6 +138,7 @@ def get_article(query: ArticleQuery, group_id: str) -> Response:
     answer=RefreshStarted,
     errors=(ValidationFailed, ChannelNotFound),
     statuses={202: "The articles are looked at next: `refresh_requested_at` is null again once one was"},
+    again="Has them looked at once more.",
 )
 def refresh_articles(body: RefreshRequest) -> Response:
     """Have articles looked at now.

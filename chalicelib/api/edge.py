@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from chalice.app import Blueprint, MultiDict, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from chalicelib import aws, trace
@@ -26,6 +26,8 @@ from chalicelib.api import idempotency
 from chalicelib.api.caller import caller_id
 from chalicelib.api.conditional import awaited, tagged
 from chalicelib.api.door import admit, challenge
+from chalicelib.api.languages import preferred_language
+from chalicelib.api.strict_json import check_json
 from chalicelib.errors import (
     InternalError,
     MalformedRequest,
@@ -36,13 +38,15 @@ from chalicelib.errors import (
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
+    UriTooLong,
     ValidationFailed,
 )
 from chalicelib.logs import set_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from chalicelib.api.languages import Language
     from chalicelib.errors import NotFound
     from chalicelib.keys.scopes import Scope
 
@@ -52,6 +56,9 @@ logger = logging.getLogger(__name__)
 
 # No field of most requests comes near this; media are passed by URL.
 MAX_BODY_BYTES = 64 * 1024
+# Of the names and values of a query, decoded. API Gateway takes 10,240 bytes of request line and headers.
+MAX_QUERY_LENGTH = 4096
+_MAX_ECHO = 64
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -78,14 +85,36 @@ def id_of(what: type[NotFound]) -> Callable[[str], None]:
 
     def check(value: str) -> None:
         if not _ID.fullmatch(value):
-            raise what(f"{value[:64]!r} is no id of ours.")
+            raise what(f"{value[:_MAX_ECHO]!r} is no id of ours.")
 
     return check
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """That an answer leads on to another operation: `parameters` of its path, or its `body`, taken from the
+    answer by runtime expressions (OpenAPI 3.1, 4.8.20.4).
+    """
+
+    operation: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+
+def publish_with(**fields: str) -> Link:
+    """That an answer has what a work may be published with."""
+    title = "周末城市漫步：从外滩走到苏州河"
+    media = {"video_url": "https://media.example.com/2026/city-walk.mp4"}
+    return Link("publish", body={**media, "title": title, "account_name": "default_user", **fields})
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one route, as it is served and as it stands in the OpenAPI document."""
+    """One method of one route, as it is served and as it stands in the OpenAPI document.
+
+    `again` says what the same request does the second time, where nobody knows whether the first one arrived.
+    `headers` names those of an answer, by status. An answer without a model has the `media_type`.
+    """
 
     method: str
     path: str
@@ -102,6 +131,10 @@ class Operation:
     parameters: tuple[PathParameter, ...] = ()
     statuses: dict[int, str] = field(default_factory=lambda: {200: "OK"})
     max_body_bytes: int = MAX_BODY_BYTES
+    again: str = "Reads once more."
+    headers: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    media_type: str = "application/json"
     # Why the operation, a POST, takes no Idempotency-Key; for one that does, whether its view writes the record
     # together with its effect, and whether its answer holds what is shown once (it is not kept then).
     unkeyed: str | None = None
@@ -136,6 +169,10 @@ class Routes(Blueprint):
         parameters: tuple[PathParameter, ...] = (),
         statuses: dict[int, str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        again: str = "Reads once more.",
+        headers: Mapping[int, tuple[str, ...]] | None = None,
+        links: tuple[Link, ...] = (),
+        media_type: str = "application/json",
         unkeyed: str | None = None,
         key_in_transaction: bool = False,
         shown_once: bool = False,
@@ -165,6 +202,10 @@ class Routes(Blueprint):
                 parameters=parameters,
                 statuses=statuses or {200: "OK"},
                 max_body_bytes=max_body_bytes,
+                again=again,
+                headers=headers or {},
+                links=links,
+                media_type=media_type,
                 unkeyed=unkeyed,
                 key_in_transaction=key_in_transaction,
                 shown_once=shown_once,
@@ -175,7 +216,9 @@ class Routes(Blueprint):
             def serve(**arguments: str) -> Response:
                 return _serve(operation, view, arguments)
 
-            self.route(path, methods=[method], name=f"{self.tag}.{view.__name__}")(serve)
+            # What has no body may have any Content-Type: some clients send one with every request.
+            takes = ["application/json"] if request else []
+            self.route(path, methods=[method], name=f"{self.tag}.{view.__name__}", content_types=takes)(serve)
             return serve
 
         return declare
@@ -188,11 +231,7 @@ def _serve(
         values = {name: unquote(value) for name, value in arguments.items()}
         for parameter in operation.parameters:
             parameter.check(values[parameter.name])
-        parsed: list[BaseModel] = []
-        if operation.query is not None:
-            parsed.append(_parse_query(operation.query, _request.get()))
-        if operation.request is not None:
-            parsed.append(_parse_body(operation.request, _request.get(), operation))
+        parsed = _parsed(operation, _request.get())
         request = _request.get()
 
         def answered() -> Response:
@@ -229,21 +268,28 @@ def respond(answer: BaseModel, status: int = 200, headers: dict[str, str] | None
 
 def problem(error: PublisherError) -> Response:
     """The failure as a problem document. `retry_after` (seconds) of its context becomes a header."""
-    headers: dict[str, str | list[str]] = {"Content-Type": "application/problem+json"}
+    language = _language()
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": "application/problem+json",
+        "Content-Language": language,
+        "Vary": "Accept-Language",
+    }
     if isinstance(error, Unauthorized | ScopeMissing):
         headers["WWW-Authenticate"] = challenge(error)
     if "retry_after" in error.context:
         headers["Retry-After"] = str(error.context["retry_after"])
     return Response(
-        json.dumps(problem_document(error), ensure_ascii=False), status_code=error.status, headers=headers
+        json.dumps(problem_document(error, language), ensure_ascii=False),
+        status_code=error.status,
+        headers=headers,
     )
 
 
-def problem_document(error: PublisherError) -> dict[str, Any]:
+def problem_document(error: PublisherError, language: Language) -> dict[str, Any]:
     request = _request.get(None)
     return {
-        "type": f"urn:social-publisher:problem:{error.code}",
-        "title": error.title,
+        "type": f"{_base_path(request) if request else ''}/docs/errors#{error.code}",
+        "title": error.title_zh if language == "zh" else error.title,
         "status": error.status,
         "detail": error.detail,
         "instance": request.context.get("path", request.path) if request else None,
@@ -292,6 +338,9 @@ def edge(operations: list[Operation]) -> Middleware:
             }
             logger.info("a request was answered", extra=told)
             response.headers["X-Request-Id"] = request_id()
+        where = response.headers.get("Location")
+        if isinstance(where, str) and where.startswith("/"):
+            response.headers["Location"] = _base_path(request) + where
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
@@ -327,12 +376,34 @@ def _allowed(operations: list[Operation], request: Request) -> str:
 def _framework_error(response: Response, request: Request) -> PublisherError:
     match response.status_code:
         case 415:
-            given = request.headers.get("content-type")
+            given = request.headers.get("content-type", "")[:_MAX_ECHO]
             return UnsupportedMediaType(f"The body is {given!r}; this route takes application/json.")
         case 500:
             return InternalError("The request failed for a reason that we did not foresee.")
         case _:
             return MalformedRequest(f"The request was refused with status {response.status_code}.")
+
+
+def _language() -> Language:
+    request = _request.get(None)
+    return preferred_language(request.headers.get("accept-language", "")) if request else "en"
+
+
+def _base_path(request: Request) -> str:
+    """What stands before our routes in the path that the caller sees: a stage's name, a custom domain's
+    mapping, or nothing.
+    """
+    shown = [part for part in request.context.get("path", request.path).split("/") if part]
+    ours = [part for part in request.path.split("/") if part]
+    return "".join(f"/{part}" for part in shown[: len(shown) - len(ours)])
+
+
+def own_address() -> str:
+    """Where the caller of the current request has found us: scheme, host and what stands before our routes."""
+    request = _request.get()
+    headers = request.headers
+    scheme = "https" if headers.get("x-forwarded-proto") == "https" else "http"
+    return f"{scheme}://{headers.get('host', 'localhost')}{_base_path(request)}"
 
 
 def signed_request() -> tuple[dict[str, str], bytes]:
@@ -343,8 +414,31 @@ def signed_request() -> tuple[dict[str, str], bytes]:
     return {name.lower(): value for name, value in request.headers.items()}, _raw_body(request)
 
 
+def _parsed(operation: Operation, request: Request) -> list[BaseModel]:
+    """The query and the body, each where the operation takes one. Where it does not, none may be sent: what is
+    given and ignored would be a surprise.
+    """
+    parsed = []
+    if operation.query is not None:
+        parsed.append(_parse_query(operation.query, request))
+    elif operation.answer is not None:
+        _parse_query(_NoQuery, request)
+    if operation.request is not None:
+        parsed.append(_parse_body(operation.request, request, operation))
+    elif operation.method != "GET" and _raw_body(request).strip() not in (b"", b"{}"):
+        raise MalformedRequest("This route takes no body; send the request without one.")
+    return parsed
+
+
+class _NoQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+
 def _parse_query(model: type[Body], request: Request) -> Body:
     given = request.query_params or MultiDict({})
+    length = sum(len(name) + len(value) for name in given for value in given.getlist(name))
+    if length > MAX_QUERY_LENGTH:
+        raise UriTooLong(f"The query has {length} characters; the limit is {MAX_QUERY_LENGTH}.")
     repeated = [name for name in given if len(given.getlist(name)) > 1]
     if repeated:
         errors = [{"pointer": _pointer((name,)), "detail": "must be given once"} for name in repeated]
@@ -363,6 +457,7 @@ def _parse_body(model: type[Body], request: Request, operation: Operation) -> Bo
         raw = b"{}"
     if not raw:
         raise MalformedRequest("The request has no body.")
+    check_json(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from chalicelib.api.models import AnswerModel, Instant, RequestModel
+from chalicelib.api.models import AnswerModel, Instant, RequestModel, Timestamp, whole
 from chalicelib.keys.scopes import Scope
+
+KEY_ID = "5f0c2a4493b34f5f"
 
 # JSON has no words for these: its texts are taken for them.
 _Expiry = Annotated[
     Instant | None,
-    Field(default=None, strict=False, description="RFC 3339, with an offset. null is for ever."),
+    Field(
+        default=None, strict=False, description="RFC 3339, with an offset. null is for ever.", examples=[None]
+    ),
 ]
 _ScopeName = Annotated[Scope, Field(strict=False)]
 
@@ -45,6 +49,7 @@ class KeyRotation(RequestModel):
     overlap_hours: Annotated[
         int,
         Field(default=24, ge=0, le=168, description="How long the old key stays live beside its successor."),
+        BeforeValidator(whole),
     ]
     expires_at: Annotated[
         Instant | None,
@@ -52,29 +57,32 @@ class KeyRotation(RequestModel):
             default=None,
             strict=False,
             description="RFC 3339, with an offset. Left out, the successor ends when the old key would have.",
+            examples=[None],
         ),
     ]
 
 
 class KeyAnswer(AnswerModel):
-    id: str
-    name: str
-    scopes: list[str]
-    live: bool
-    created_at: str
-    created_by: str = Field(description="The id of the key that made it; `command line` for a first one.")
-    expires_at: str | None
-    last_used_at: str | None = Field(description="Right to an hour.")
-    revoked_at: str | None
-    predecessor: str | None = Field(description="The key whose place it takes.")
-    successor: str | None = Field(description="The key that takes its place.")
+    id: str = Field(description="The part of the key between sp_live_ and its secret.", examples=[KEY_ID])
+    name: str = Field(description="For people.", examples=["nightly publisher"])
+    scopes: list[str] = Field(description="What it may do.", examples=[["publish:write", "tasks:read"]])
+    live: bool = Field(description="Whether it is taken now.", examples=[True])
+    created_at: Timestamp = Field(description="When it was made.")
+    created_by: str = Field(
+        description="The id of the key that made it; `command line` for a first one.", examples=["command line"]
+    )
+    expires_at: Timestamp | None = Field(description="When it ends; null is never.")
+    last_used_at: Timestamp | None = Field(description="Right to an hour.")
+    revoked_at: Timestamp | None = Field(description="When it was revoked.", examples=[None])
+    predecessor: str | None = Field(description="The key whose place it takes.", examples=[None])
+    successor: str | None = Field(description="The key that takes its place.", examples=[None])
 
 
 class NewKeyAnswer(KeyAnswer):
     """`key` is shown this once: nobody can tell it again."""
 
-    key: str
+    key: str = Field(description="The key itself.", examples=[f"sp_live_{KEY_ID}_…"])
 
 
 class KeyList(AnswerModel):
-    data: list[KeyAnswer]
+    data: list[KeyAnswer] = Field(description="The newest first.")

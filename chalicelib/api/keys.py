@@ -8,7 +8,8 @@ from typing import Any
 from chalicelib.api import wiring
 from chalicelib.api.caller import caller_id
 from chalicelib.api.door import require, require_lifetime
-from chalicelib.api.edge import PathParameter, Routes
+from chalicelib.api.edge import Link, PathParameter, Routes
+from chalicelib.api.key_models import KEY_ID as KEY_EXAMPLE
 from chalicelib.api.key_models import KeyAnswer, KeyList, KeyRequest, KeyRotation, NewKeyAnswer
 from chalicelib.clock import from_rfc3339, utc_now
 from chalicelib.errors import Forbidden, KeyConflict, KeyNotFound, ScopeMissing, ValidationFailed
@@ -23,7 +24,11 @@ def _check_id(value: str) -> None:
         raise KeyNotFound(f"{value[:64]!r} is no id of a key: it is the part between sp_live_ and the secret.")
 
 
-_KEY_ID = PathParameter("key_id", "The id of a key.", "5f0c2a4493b34f5f", _check_id)
+_KEY_ID = PathParameter("key_id", "The id of a key.", KEY_EXAMPLE, _check_id)
+
+_OF_A_KEY = tuple(
+    Link(operation, {"key_id": "$response.body#/id"}) for operation in ("get_key", "rotate_key", "revoke_key")
+)
 
 
 @routes.operation(
@@ -34,6 +39,8 @@ _KEY_ID = PathParameter("key_id", "The id of a key.", "5f0c2a4493b34f5f", _check
     shown_once=True,
     answer=NewKeyAnswer,
     errors=(ValidationFailed, ScopeMissing, Forbidden),
+    again="Makes another key.",
+    links=_OF_A_KEY,
 )
 def create_key(body: KeyRequest) -> NewKeyAnswer:
     """Make an API key.
@@ -76,6 +83,7 @@ def get_key(key_id: str) -> KeyAnswer:
     answer=KeyAnswer,
     errors=(KeyNotFound,),
     parameters=(_KEY_ID,),
+    again="Changes nothing more.",
 )
 def revoke_key(key_id: str) -> KeyAnswer:
     """Revoke an API key.
@@ -95,6 +103,8 @@ def revoke_key(key_id: str) -> KeyAnswer:
     answer=NewKeyAnswer,
     errors=(ValidationFailed, KeyNotFound, KeyConflict, ScopeMissing, Forbidden),
     parameters=(_KEY_ID,),
+    again="409 `key.state_conflict`: the key has a successor.",
+    links=_OF_A_KEY,
 )
 def rotate_key(body: KeyRotation, key_id: str) -> NewKeyAnswer:
     """Make a key's successor, while the key itself stays live for an overlap.

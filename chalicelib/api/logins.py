@@ -10,7 +10,16 @@ from chalicelib import aws
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.accounts.preferences import sealed
 from chalicelib.api import wiring
-from chalicelib.api.edge import PathParameter, Routes, id_of, request_id, respond, wait_for_change
+from chalicelib.api.edge import (
+    Link,
+    PathParameter,
+    Routes,
+    id_of,
+    publish_with,
+    request_id,
+    respond,
+    wait_for_change,
+)
 from chalicelib.api.models import (
     ErrorInfo,
     LoginAnswer,
@@ -66,6 +75,12 @@ _MESSAGES = {
     answer=LoginAnswer,
     errors=(ValidationFailed, LoginSuperseded, BrowserFailed, PlatformError),
     statuses={200: "OK", 202: "The QR code is not there yet: poll the login"},
+    again="Starts another login, which ends the first.",
+    headers={200: ("Location",), 202: ("Location", "Retry-After")},
+    links=tuple(
+        Link(operation, {"login_id": "$response.body#/login_id"})
+        for operation in ("get_login", "cancel_login", "verify_login")
+    ),
 )
 def start_login(body: LoginRequest) -> Response:
     """Log a new or existing account in by QR code.
@@ -86,9 +101,10 @@ def start_login(body: LoginRequest) -> Response:
         state=login.state,
         expires_at=login.expires_at,
     )
+    where = {"Location": f"/api/v1/accounts/login/{login.id}"}
     if login.qr_png is None:
-        return respond(answer, status=202, headers={"Retry-After": "2"})
-    return respond(answer)
+        return respond(answer, status=202, headers={**where, "Retry-After": "2"})
+    return respond(answer, headers=where)
 
 
 @routes.operation(
@@ -99,6 +115,10 @@ def start_login(body: LoginRequest) -> Response:
     answer=LoginStatus,
     errors=(LoginNotFound,),
     parameters=(_LOGIN_ID,),
+    links=(
+        Link("get_account", {"account_name": "$response.body#/account_name"}),
+        publish_with(account_name="$response.body#/account_name"),
+    ),
 )
 def get_login(query: WaitQuery, login_id: str) -> Response:
     """Check whether the QR code has been scanned and the login is successful.
@@ -117,6 +137,7 @@ def get_login(query: WaitQuery, login_id: str) -> Response:
     answer=LoginStatus,
     errors=(LoginNotFound, LoginConflict),
     parameters=(_LOGIN_ID,),
+    again="409 `login.state_conflict`: the login has ended.",
 )
 def cancel_login(login_id: str) -> LoginStatus:
     """Cancel a login that is under way.
@@ -134,6 +155,7 @@ def cancel_login(login_id: str) -> LoginStatus:
     answer=LoginStatus,
     errors=(ValidationFailed, LoginNotFound, LoginConflict),
     parameters=(_LOGIN_ID,),
+    again="Gives it, or asks for it, once more; 409 `login.state_conflict`, if the worker has the first.",
 )
 def verify_login(body: LoginVerificationRequest, login_id: str) -> LoginStatus:
     """Give the code that the platform has sent by SMS, or have it sent again.

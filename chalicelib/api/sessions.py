@@ -10,7 +10,7 @@ from chalicelib.accounts.imports import of_platform
 from chalicelib.accounts.logins import Login, LoginKind, LoginState
 from chalicelib.api import wiring
 from chalicelib.api.accounts import account_answer
-from chalicelib.api.edge import PathParameter, Routes, respond
+from chalicelib.api.edge import Link, PathParameter, Routes, respond
 from chalicelib.api.logins import QR_WAIT_SECONDS, enqueue, message_of, wished
 from chalicelib.api.models import SessionAnswer, checked_account_name
 from chalicelib.api.storage_state import MAX_SESSION_BYTES, SessionImport
@@ -62,6 +62,9 @@ _ACCOUNT_NAME = PathParameter("account_name", "Your name of the account.", "defa
     parameters=(_ACCOUNT_NAME,),
     statuses={200: "OK: the session is in force", 202: "It is still being checked: poll the login"},
     max_body_bytes=MAX_SESSION_BYTES,
+    again="Tries the session once more, in a login that ends the first.",
+    headers={202: ("Location", "Retry-After")},
+    links=(Link("get_login", {"login_id": "$response.body#/login_id"}),),
 )
 def import_session(body: SessionImport, account_name: str) -> Response:
     """Log a new or existing account in with a session from a browser of your own.

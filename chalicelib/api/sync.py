@@ -68,6 +68,7 @@ def get_sync() -> SyncAnswer:
     answer=SyncRunStarted,
     errors=(ChannelNotFound, ValidationFailed, CloudFailed),
     statuses={202: "The run has been started: look for its run_id in GET /api/v1/sync"},
+    again="Orders the same once more; the run goes on where the first has got to.",
 )
 def run_sync(body: SyncRunRequest) -> Response:
     """Run the content sync now.
@@ -79,7 +80,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     """
     channels = wiring.channels(body.channel)
     if body.group_ids:
-        request_refresh(wiring.article_index(), channels, body.group_ids)
+        request_refresh(wiring.article_index(), channels, list(dict.fromkeys(body.group_ids)))
     if body.backfill:
         for channel in channels:
             create_state(wiring.content_store(), channel, body.backfill, utc_now())
@@ -101,6 +102,7 @@ def run_sync(body: SyncRunRequest) -> Response:
     answer=NotificationTaken,
     errors=(NotificationRefused, NotificationsOff),
     max_body_bytes=_MAX_NOTIFICATION_BYTES,
+    again="Has the articles looked at once more.",
     unkeyed="the content service sends none; the articles are marked, and marking them again changes nothing",
 )
 def take_notification(body: Notification) -> NotificationTaken:

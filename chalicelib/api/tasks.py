@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.api import idempotency, wiring
 from chalicelib.api.cursors import decode_cursor, encode_cursor
-from chalicelib.api.edge import PathParameter, Routes, id_of, respond, wait_for_change
+from chalicelib.api.edge import Link, PathParameter, Routes, id_of, respond, wait_for_change
 from chalicelib.api.models import (
     CostAnswer,
     ErrorInfo,
@@ -57,6 +57,16 @@ TASK_ID = PathParameter(
 )
 
 
+_OF_A_NEW_TASK = tuple(
+    Link(operation, {"task_id": "$response.body#/id"})
+    for operation in (
+        *("get_task", "list_evidence", "cancel_task", "retry_task", "approve_task", "reject_task"),
+        *("verify_task", "resolve_task"),
+    )
+)
+_SETTLED = "409 `task.state_conflict`, if the first has taken effect: look at the task."
+
+
 @routes.operation(
     "POST",
     "/api/v1/publish",
@@ -67,6 +77,9 @@ TASK_ID = PathParameter(
         *(ValidationFailed, AccountNotFound, LoginRequired, DuplicateContent),
         *(UploadMissing, UploadUsed, UploadExpires, MediaTypeRejected),
     ),
+    again="409 `publish.duplicate_content` with the first task's id; with `allow_duplicate`, a second task.",
+    headers={200: ("Location",)},
+    links=_OF_A_NEW_TASK,
     key_in_transaction=True,
 )
 def publish(body: PublishRequest) -> Response:
@@ -120,6 +133,8 @@ def list_tasks(query: TasksQuery) -> TaskPage:
     answer=TaskAnswer,
     errors=(TaskNotFound,),
     parameters=(TASK_ID,),
+    headers={200: ("Retry-After",)},
+    links=(Link("get_account", {"account_name": "$response.body#/account_name"}), *_OF_A_NEW_TASK),
 )
 def get_task(query: WaitQuery, task_id: str) -> Response:
     """Check the status of a task.
@@ -137,6 +152,7 @@ def get_task(query: WaitQuery, task_id: str) -> Response:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def approve_task(task_id: str) -> TaskAnswer:
     """Publish a task that waits for its review.
@@ -153,6 +169,7 @@ def approve_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def cancel_task(task_id: str) -> TaskAnswer:
     """Cancel a task that has not been submitted to the platform.
@@ -169,6 +186,7 @@ def cancel_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict, AccountNotFound, LoginRequired),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def retry_task(task_id: str) -> TaskAnswer:
     """Run a failed task again, from the start.
@@ -187,6 +205,7 @@ def retry_task(task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again="Gives the code once more; 409 `task.state_conflict`, if the worker has taken the first.",
 )
 def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
     """Give the code that the platform has sent by SMS.
@@ -205,6 +224,7 @@ def verify_task(body: VerificationRequest, task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(ValidationFailed, TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
     """Say whether a submitted work is live, after looking in the creator center.
@@ -222,6 +242,7 @@ def resolve_task(body: ResolveRequest, task_id: str) -> TaskAnswer:
     answer=TaskAnswer,
     errors=(TaskNotFound, StateConflict),
     parameters=(TASK_ID,),
+    again=_SETTLED,
 )
 def reject_task(task_id: str) -> TaskAnswer:
     """End a task that waits for its review, without publishing it."""

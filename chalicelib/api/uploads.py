@@ -18,6 +18,7 @@ routes = Routes(__name__, "uploads")
     request=UploadRequest,
     answer=UploadAnswer,
     errors=(ValidationFailed, MediaTooLarge),
+    again="Gives leave to another upload. One that is not used goes after 7 days.",
     unkeyed="it changes nothing: an answer is leave to upload, and nothing is kept of one that is not used",
 )
 def open_upload(body: UploadRequest) -> UploadAnswer:

@@ -67,6 +67,8 @@ DELIVERY_ID = PathParameter(
     answer=WebhookWithSecret,
     errors=(ValidationFailed, TooManyWebhooks),
     statuses={201: "Created: keep the secret, it is not shown again"},
+    again="Makes another webhook.",
+    headers={201: ("Location",)},
 )
 def create_webhook(body: WebhookRequest) -> Response:
     """Have a URL told of what happens.
@@ -106,6 +108,7 @@ def get_webhook(webhook_id: str) -> WebhookAnswer:
     answer=WebhookAnswer,
     errors=(ValidationFailed, WebhookNotFound),
     parameters=(WEBHOOK_ID,),
+    again="Changes nothing more.",
 )
 def patch_webhook(body: WebhookPatch, webhook_id: str) -> WebhookAnswer:
     """Change a webhook, or enable or disable it.
@@ -123,6 +126,7 @@ def patch_webhook(body: WebhookPatch, webhook_id: str) -> WebhookAnswer:
     answer=DeletedWebhook,
     errors=(WebhookNotFound,),
     parameters=(WEBHOOK_ID,),
+    again="404 `webhook.not_found`: it is gone.",
 )
 def delete_webhook(webhook_id: str) -> DeletedWebhook:
     """Remove a webhook, with its secret. What was owed to it is not sent any more."""
@@ -140,6 +144,7 @@ def delete_webhook(webhook_id: str) -> DeletedWebhook:
     answer=WebhookWithSecret,
     errors=(ValidationFailed, WebhookNotFound),
     parameters=(WEBHOOK_ID,),
+    again="Makes yet another secret.",
 )
 def rotate_webhook_secret(body: RotationRequest, webhook_id: str) -> WebhookWithSecret:
     """Get a new secret for a webhook.
@@ -159,6 +164,8 @@ def rotate_webhook_secret(body: RotationRequest, webhook_id: str) -> WebhookWith
     errors=(WebhookNotFound, WebhookDisabled),
     parameters=(WEBHOOK_ID,),
     statuses={202: "It is sent within seconds: look at the deliveries"},
+    again="Sends another test.",
+    headers={202: ("Location",)},
 )
 def test_webhook(webhook_id: str) -> Response:
     """Have an event of the type `webhook.test` sent to a webhook, whatever types it asks for."""
@@ -197,6 +204,8 @@ def list_deliveries(query: DeliveriesQuery, webhook_id: str) -> DeliveryList:
     errors=(WebhookNotFound, DeliveryNotFound, WebhookDisabled),
     parameters=(WEBHOOK_ID, DELIVERY_ID),
     statuses={202: "It is sent within seconds: look at the deliveries"},
+    again="Sends it once more.",
+    headers={202: ("Location",)},
 )
 def replay_delivery(webhook_id: str, delivery_id: str) -> Response:
     """Have an event sent again: the same words, by the same `webhook-id`."""

@@ -86,6 +86,7 @@ def test_every_route_of_the_app_is_declared_with_a_scope_and_few_with_none() -> 
 
     assert served == {(operation.path, operation.method) for operation in operations()}
     assert {operation.path for operation in operations() if operation.scope is PUBLIC} == {
+        "/docs/errors",
         "/healthz",
         "/openapi.json",
         "/docs",

@@ -14,9 +14,11 @@ from app import app
 from chalicelib import errors
 from chalicelib.api.meta import operations
 from chalicelib.api.openapi import document
+from local.reference import errors_page
 from local.template import load_template
 
 if TYPE_CHECKING:
+    from chalicelib.api.edge import Operation
     from tests.conftest import Api
 
 DOCUMENT = document(operations())
@@ -74,6 +76,55 @@ def test_every_operation_documents_its_errors_as_problems() -> None:
                     assert list(response["content"]) == ["application/problem+json"]
 
 
+def test_every_field_and_parameter_is_described() -> None:
+    bare = [
+        f"{name}.{field}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        for field, described in schema.get("properties", {}).items()
+        if not described.get("description")
+    ]
+    bare += [
+        f"{path} {parameter['name']}"
+        for path, methods in DOCUMENT["paths"].items()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", ())
+        if not parameter["description"]
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.name)
+def test_its_examples_are_what_the_models_take_and_give(operation: Operation) -> None:
+    described = DOCUMENT["paths"][operation.path][operation.method.lower()]
+    if operation.request is not None:
+        given = described["requestBody"]["content"]["application/json"]["example"]
+        operation.request.model_validate_json(json.dumps(given))
+    for status in operation.statuses:
+        if operation.answer is not None:
+            told = described["responses"][str(status)]["content"]["application/json"]["example"]
+            operation.answer.model_validate(told)
+
+
+def test_every_header_and_link_of_an_operation_is_described() -> None:
+    names = {operation.name for operation in operations()}
+    for operation in operations():
+        assert {link.operation for link in operation.links} <= names
+        for status in operation.headers:
+            assert status in operation.statuses
+
+
+def test_every_operation_says_what_it_does_the_second_time() -> None:
+    silent = [one.name for one in operations() if one.method != "GET" and one.again.startswith("Reads")]
+
+    assert silent == []
+
+
+def test_the_page_of_errors_is_current() -> None:
+    page = Path(__file__).parents[2] / "docs" / "errors.md"
+
+    assert page.read_text(encoding="utf-8") == errors_page(operations()), "run python -m local.reference"
+
+
 def _subclasses(error: type[errors.PublisherError]) -> list[type[errors.PublisherError]]:
     return [error, *(deeper for below in error.__subclasses__() for deeper in _subclasses(below))]
 
@@ -82,6 +133,8 @@ def _subclasses(error: type[errors.PublisherError]) -> list[type[errors.Publishe
 def test_every_error_says_what_to_do(error: type[errors.PublisherError]) -> None:
     assert error.code
     assert error.title
+    assert ("title" in vars(error)) is ("title_zh" in vars(error))
+    assert re.search("[\u4e00-\u9fff]", error.title_zh)
     assert error.next_step
     assert 400 <= error.status < 600
 
@@ -122,7 +175,8 @@ def test_the_document_and_the_docs_page_are_served(api: Api) -> None:
     assert api.get("/openapi.json").json() == DOCUMENT
     docs = api.get("/docs")
     assert docs.headers["Content-Type"].startswith("text/html")
-    assert "<script" not in docs.text
-    for path in DOCUMENT["paths"]:
+    for path, methods in DOCUMENT["paths"].items():
         assert path in docs.text
+        for operation in methods.values():
+            assert f"id='{operation['operationId']}'" in docs.text
     assert "docs" in api.get("/").text

@@ -35,7 +35,8 @@ def cookie(**members: Any) -> dict[str, Any]:
     return {"name": "sessionid", "value": CANARY, "domain": ".douyin.com", "path": "/", **members}
 
 
-# What Python's json takes for JSON, and browsers do not.
+# A number in JSON that is none for a browser.
+ENDLESS = "1e999"
 RECORD = "/storage_state/origins/0/indexedDB/0/stores/0/records/0"
 DATABASE = {
     "origin": ORIGIN,
@@ -43,9 +44,7 @@ DATABASE = {
         {
             "name": "d",
             "version": 1,
-            "stores": [
-                {"name": "s", "autoIncrement": False, "indexes": [], "records": [{"value": [float("nan")]}]}
-            ],
+            "stores": [{"name": "s", "autoIncrement": False, "indexes": [], "records": [{"value": [ENDLESS]}]}],
         }
     ],
 }
@@ -175,8 +174,6 @@ def test_an_import_that_takes_longer_is_polled_like_a_login_and_ends_with_the_ac
         ({"cookies": [cookie(path="")]}, "/storage_state/cookies/0/path", "match"),
         ({"cookies": [cookie(sameSite="lax")]}, "/storage_state/cookies/0/sameSite", "Strict"),
         ({"cookies": [cookie(expires="never")]}, "/storage_state/cookies/0/expires", "number"),
-        ({"cookies": [cookie(expires=float("inf"))]}, "/storage_state/cookies/0/expires", "finite"),
-        ({"cookies": [cookie()], "origins": [DATABASE]}, f"{RECORD}/value", "plain JSON"),
         ({"cookies": [cookie(colour="red")]}, "/storage_state/cookies/0/colour", "not known"),
         ({"cookies": f"sessionid={CANARY}"}, "/storage_state/cookies", "array"),
         ({"cookies": [cookie()], "credentials": []}, "/storage_state/credentials", "not known"),
@@ -196,6 +193,26 @@ def test_a_state_that_logs_nobody_in_is_refused_by_its_field_and_never_repeated(
     assert says in error["detail"]
     assert CANARY not in answer.text
     assert queued("LOGIN_QUEUE_URL", "login_id") == []
+
+
+@pytest.mark.parametrize(
+    ("state", "pointer", "says"),
+    [
+        ({"cookies": [cookie(expires=ENDLESS)]}, "/storage_state/cookies/0/expires", "finite"),
+        ({"cookies": [cookie()], "origins": [DATABASE]}, f"{RECORD}/value", "plain JSON"),
+    ],
+)
+def test_a_number_beyond_what_a_browser_can_hold_is_refused(
+    api: Api, state: dict[str, Any], pointer: str, says: str
+) -> None:
+    text = json.dumps({"storage_state": state}).replace(f'"{ENDLESS}"', ENDLESS)
+    headers = {"Content-Type": "application/json"}
+
+    answer = api("PUT", "/api/v1/accounts/nobody/session", data=text, headers=headers)
+
+    (error,) = assert_problem(answer, 422, "request.invalid")["errors"]
+    assert error["pointer"] == pointer
+    assert says in error["detail"]
 
 
 def test_a_name_that_no_account_can_have_is_refused(api: Api) -> None:

@@ -209,7 +209,7 @@ def patient(scripted: Scripted) -> Patient:
 
 def problem(status: int, *, retryable: bool, code: str = "internal.unavailable") -> dict[str, Any]:
     return {
-        "type": f"urn:social-publisher:problem:{code}",
+        "type": f"/docs/errors#{code}",
         "title": "A title",
         "status": status,
         "detail": "What happened.",
