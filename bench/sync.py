@@ -165,7 +165,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         bench = _Bench(
-            folder, stack.enter_context(running_emulator(folder / "aws")), runs=given.runs, indexed=given.index
+            folder,
+            stack.enter_context(running_emulator(folder / "aws", keep_nothing=True)),
+            runs=given.runs,
+            indexed=given.index,
         )
         speeds = []
         if given.pages:

@@ -79,7 +79,7 @@ class Stage:
 
     def until(self, *states: str) -> Login:
         seen: Login = until(
-            lambda: self.desk.poll(self.login.id), lambda login: login.state in (*states, "failed"), 40
+            lambda: self.desk.poll(self.login.id), lambda login: login.state in (*states, "failed"), 120
         )
         assert seen.state in states, seen
         return seen
@@ -97,7 +97,7 @@ class Stage:
         seen: Login = until(
             lambda: self.desk.poll(self.login.id),
             lambda login: login.state.terminal or (login.verification or {}).get("tries") == tries,
-            40,
+            120,
         )
         return seen
 
@@ -118,7 +118,7 @@ def stage(
     yield stage
     if not stage.over():
         stage.logins.abort(stage.login.id, LoginState.FAILED, LoginCanceled())
-        assert stage.over(30)
+        assert stage.over(120)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_login_ends_when_its_time_does_whatever_it_waits_for(
         stage.until("verification_required")
 
     stage.later += life
-    assert stage.over(60)
+    assert stage.over(120)
 
     ended = stage.logins.get(stage.login.id)
     assert (ended.state, (ended.error or {})["code"]) == (LoginState.EXPIRED, "login.expired")
@@ -176,7 +176,7 @@ def test_a_job_is_stopped_wherever_it_stands_when_its_login_is_ended(stage: Stag
 
     stage.desk.cancel(stage.login.id)
 
-    assert stage.over(60)
+    assert stage.over(120)
     assert stage.logins.get(stage.login.id).state is LoginState.FAILED
 
 

@@ -208,7 +208,7 @@ def test_a_session_that_ends_on_the_way_is_proved(
     steps: set[str],
 ) -> None:
     site.scenario(**scenario)
-    monkeypatch.setattr(act, "ACTION_MS", 3_000)
+    monkeypatch.setattr(act, "ACTION_MS", 8_000)
     error = _error(run, browser, site, _PLAIN)
     assert isinstance(error, SessionExpired)
     assert error.context["step"] in steps
