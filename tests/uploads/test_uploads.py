@@ -371,7 +371,7 @@ def test_a_file_whose_hash_has_changed_is_refused(
 # Who may do what
 
 
-def test_the_apis_role_may_put_media_of_uploads_and_sealed_imports_and_nothing_else_into_a_bucket() -> None:
+def test_the_apis_role_may_put_uploads_sealed_imports_and_orders_and_nothing_else_into_a_bucket() -> None:
     policy = json.loads((Path(__file__).parents[2] / ".chalice" / "policy-api.json").read_text())
     puts = [
         statement["Resource"]
@@ -380,7 +380,9 @@ def test_the_apis_role_may_put_media_of_uploads_and_sealed_imports_and_nothing_e
     ]
 
     assert puts == [
-        [{"Fn::Sub": "${PrivateBucket.Arn}/uploads/*/media"}, {"Fn::Sub": "${PrivateBucket.Arn}/imports/*"}]
+        [{"Fn::Sub": "${PrivateBucket.Arn}/uploads/*/media"}, {"Fn::Sub": "${PrivateBucket.Arn}/imports/*"}],
+        # The states of backfills that it is asked for.
+        {"Fn::Sub": "${ContentBucket.Arn}/state/utm_source=*/name=*.json"},
     ]
 
 
