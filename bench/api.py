@@ -119,8 +119,10 @@ from fastapi.responses import JSONResponse
 from mangum import Mangum
 
 from chalicelib.api import wiring
+from chalicelib.api.key_models import *
 from chalicelib.api.models import *
 from chalicelib.api.storage_state import SessionImport
+from chalicelib.api.webhook_models import *
 from chalicelib.errors import PublisherError
 from chalicelib.publishing.task import Submission
 
@@ -135,7 +137,9 @@ def problem(request: Request, error: PublisherError):
 # What the measured operations do; the others are declared, and answer nothing.
 PEER_BODIES = {
     "healthz": 'return Health(status="ok")',
-    "publish": "return wiring.task_desk().submit(Submission(**body.model_dump()), body.model_fields_set)",
+    "publish": """desk = wiring.task_desk()
+    submission = Submission(**body.model_dump(exclude={"allow_duplicate"}))
+    return desk.accept(submission, body.model_fields_set, allow_duplicate=body.allow_duplicate)""",
     "get_task": "return wiring.task_store().get(task_id)",
 }
 
@@ -250,6 +254,8 @@ def _variables(folder: Path, port: int, *, bytecode: bool) -> dict[str, str]:
             "PUBLISH_QUEUE_URL": f"http://127.0.0.1:{port}/queue.fifo",
             "PRIVATE_BUCKET": "bucket",
             "SESSION_KEY_ID": "key",
+            "REQUESTS_TABLE": "requests",
+            "API_KEYS": "optional",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
             "PYTHONPYCACHEPREFIX": str(folder / ("bytecode" if bytecode else "none")),
             "PYTHONDONTWRITEBYTECODE": "" if bytecode else "1",
@@ -260,7 +266,10 @@ def _variables(folder: Path, port: int, *, bytecode: bool) -> dict[str, str]:
 def _round(python: Path, module: str, variables: dict[str, str]) -> Round:
     events = json.dumps([(case.event(), case.status) for case in CASES])
     command = [str(python), "-W", "ignore", "-c", PROBE, module, events, str(WARM_CALLS)]
-    told = json.loads(subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE).stdout)
+    process = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if process.returncode != 0:
+        raise SystemExit(f"{module} failed:\n{process.stdout[-2000:]}{process.stderr[-2000:]}")
+    told = json.loads(process.stdout.splitlines()[-1])  # Log lines stand before it.
     first, warm = ([1000 * seconds for seconds in told[name]] for name in ("first", "warm"))
     return Round(imported=1000 * told["import"], first=first, warm=warm)
 
