@@ -132,7 +132,7 @@ def _curl(method: str, path: str, operation: Schema, document: Schema, origin: s
             path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
     words = ["curl -s", *([f"-X {method.upper()}"] if method not in {"get", "post"} else []), f"{origin}{path}"]
     if operation.get("security", document.get("security")):
-        words.append('-H "Authorization: Bearer $SOCIAL_PUBLISHER_KEY"')
+        words.append('-H "Authorization: Bearer $PUBLISHER_API_KEY"')
     if "requestBody" in operation:
         body = json.dumps(
             operation["requestBody"]["content"]["application/json"]["example"], ensure_ascii=False, indent=2
