@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chalicelib.api.catalog import answered_by, errors_by_area
+from chalicelib.api.catalog import answered_by, errors_by_area, group_of
 from chalicelib.api.meta import operations
 from chalicelib.errors import AnswerShownOnce
 
@@ -55,7 +55,7 @@ def errors_page(declared: list[Operation]) -> str:
 
 def _error(error: type[PublisherError], declared: list[Operation]) -> str:
     by = answered_by(error, declared)
-    where = "every route" if len(by) == len(declared) else ", ".join(f"`{one.name}`" for one in by)
+    where = group_of(by, declared) or ", ".join(f"`{one.name}`" for one in by)
     cells = (
         f"`{error.code}`",
         str(error.status),

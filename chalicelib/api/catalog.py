@@ -62,3 +62,15 @@ def answered_by(error: type[PublisherError], operations: list[Operation]) -> lis
         for operation in operations
         if error.code in {possible.code for possible in possible_errors(operation)}
     ]
+
+
+def group_of(by: list[Operation], operations: list[Operation]) -> str | None:
+    """What the operations of `by` have in common and no other has; None where they are just some."""
+    groups: dict[str, list[Operation]] = {
+        "every route": operations,
+        "every route that takes an API key": [one for one in operations if one.scope is not PUBLIC],
+        "every route that takes an Idempotency-Key": [one for one in operations if one.keyed],
+        "every route that takes a body": [one for one in operations if one.request is not None],
+        "every route that answers JSON": [one for one in operations if one.answer is not None],
+    }
+    return next((name for name, group in groups.items() if by == group), None)

@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.api.catalog import answered_by, errors_by_area
+from chalicelib.api.catalog import answered_by, errors_by_area, group_of
 
 if TYPE_CHECKING:
     from chalicelib.api.edge import Operation
@@ -57,7 +57,7 @@ def errors_page(operations: list[Operation]) -> str:
 def _error(error: type[PublisherError], operations: list[Operation]) -> str:
     by = answered_by(error, operations)
     links = ", ".join(f"<a href='../docs#{one.name}'><code>{one.name}</code></a>" for one in by)
-    where = "every route" if len(by) == len(operations) else links or "a task or a login that has failed"
+    where = group_of(by, operations) or links or "a task or a login that has failed"
     again = "The same request may succeed later." if error.retryable else "The same request will fail again."
     return f"""<article id='{escape(error.code)}'><h3><code>{escape(error.code)}</code></h3>
 <p>{escape(error.title)} · <span lang='zh'>{escape(error.title_zh)}</span></p>
