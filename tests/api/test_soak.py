@@ -21,6 +21,5 @@ def test_submissions_through_faults_are_neither_lost_nor_doubled(tmp_path: Path)
 
     assert outcome.complaints(COUNT) == []
     assert set(outcome.faults) == set(RATES), "every kind of fault was met"
-    assert outcome.statuses["503"] > 0
     assert outcome.statuses["ConnectionError"] > 0, "the API was killed"
     assert outcome.replayed > 0

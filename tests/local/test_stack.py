@@ -102,7 +102,7 @@ def test_the_queues_redrive_and_the_index_are_as_the_template_says(endpoint: str
     assert '"maxReceiveCount":3' in attributes["RedrivePolicy"].replace(" ", "")
     table = make_client("dynamodb", endpoint).describe_table(TableName=outputs[output_name(TASKS)])["Table"]
     names = {index["IndexName"] for index in table["GlobalSecondaryIndexes"]}
-    assert names == {"due", "by_created", "by_account", "by_state"}
+    assert names == {"due", "untold", "by_created", "by_account", "by_state"}
 
 
 def test_data_survive_updates_even_one_that_drops_their_table_from_the_template(endpoint: str) -> None:
